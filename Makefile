@@ -1,0 +1,53 @@
+# Every target creates and fills .venv by itself and is quick when run again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+STAMPS := $(VENV)/.stamps
+
+PORT ?= 8787
+DATA_DIR ?= .data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check lint types bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of dependencies: pip runs again only when pyproject.toml changed.
+$(STAMPS)/%: pyproject.toml | $(BIN)/python
+	@mkdir -p $(STAMPS)
+	@echo "Installing the $* dependencies into $(VENV) ..." >&2
+	$(PIP) install --editable '.[$*]'
+	@touch $@
+
+demo: $(STAMPS)/local ## Run the main job end to end on this machine; PHOTOS="a.jpg b.heic" PRESET= RULE= PROTECT=
+	@$(BIN)/python -m infra.demo $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(PRESET),--preset "$(PRESET)") \
+		$(if $(RULE),--rule "$(RULE)") $(if $(PROTECT),--protect "$(PROTECT)")
+
+serve: $(STAMPS)/local ## Run the local stack until Ctrl-C; PORT=8787 DATA_DIR=.data
+	@exec $(BIN)/python -m infra.local --port $(PORT) --data-dir $(DATA_DIR)
+
+test: $(STAMPS)/test ## Run the default test suite
+	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+
+check: lint types ## Format check, lint, types and import contracts
+
+lint: $(STAMPS)/check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(STAMPS)/check
+	$(BIN)/pyright
+
+bench: $(STAMPS)/test ## Print the benchmark tables
+	$(BIN)/python -m tests.benchmarks
+
+clean: ## Remove .venv and everything generated
+	rm -rf $(VENV) .data demo-output

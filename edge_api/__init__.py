@@ -1,0 +1,1 @@
+"""The service that the mobile app speaks to."""

@@ -1,0 +1,150 @@
+"""The composition root: settings in, application out."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from msgspec import Struct
+
+from edge_api.clients.runpod import RunpodClient
+from edge_api.controllers.auth import AuthController, MeController, json_only
+from edge_api.controllers.callbacks import CallbackController
+from edge_api.controllers.envelope import domain_error, http_error, internal_error, undecodable
+from edge_api.controllers.health import HealthController
+from edge_api.controllers.jobs import JobController
+from edge_api.controllers.middleware import RequestLog
+from edge_api.controllers.openapi import docs_asset, openapi_config
+from edge_api.controllers.presets import PresetController
+from edge_api.controllers.rules import RuleController
+from edge_api.domain.errors import DomainError
+from edge_api.services import Services
+from edge_api.services.accounts import Accounts
+from edge_api.services.callbacks import Callbacks
+from edge_api.services.dispatch import Dispatcher
+from edge_api.services.expiry import Expiry
+from edge_api.services.health import VERSION, Health
+from edge_api.services.jobs import Jobs, ObjectLister
+from edge_api.services.links import Links
+from edge_api.services.loops import repeat
+from edge_api.services.reconcile import Reconciler
+from edge_api.services.rules import Rules
+from edge_api.settings import Settings
+from edge_api.storage.database import Database, open_database
+from edge_api.storage.migrate import upgrade
+from shared.objects import ObjectStore
+from shared.presign import Presigner
+
+MAX_BODY = 256 * 1024
+"""Bytes; a rule with 32 concepts is a few kB. Photos never pass through here."""
+
+
+class Intervals(Struct, frozen=True):
+    """Seconds between the steps of the background loops; events wake them earlier."""
+
+    dispatch: float = 1.0
+    reconcile: float = 2.0
+    expire: float = 30.0
+
+
+def create_app(
+    settings: Settings,
+    *,
+    objects: ObjectLister | None = None,
+    runpod_transport: httpx.AsyncBaseTransport | None = None,
+    intervals: Intervals | None = None,
+) -> Litestar:
+    """Build the service. What is passed in takes the place of the real client, for tests."""
+    upgrade(settings.database_url)
+    database = open_database(settings.database_url)
+    storage = (settings.storage_endpoint, settings.storage_bucket, settings.storage_access_key)
+    storage_secret = settings.storage_secret_key.reveal()
+    store = objects or ObjectStore(*storage, storage_secret)
+    runpod = RunpodClient(
+        settings.runpod_base_url, settings.runpod_api_key.reveal(), transport=runpod_transport
+    )
+    wakes = (asyncio.Event(), asyncio.Event())
+    services = Services(
+        accounts=Accounts(database, settings),
+        rules=Rules(database),
+        jobs=Jobs(database, store, lambda: _wake(wakes)),
+        links=Links(Presigner(*storage, storage_secret)),
+        callbacks=Callbacks(database, settings.callback_secrets),
+        health=Health(database, store),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        background = _start(database, runpod, settings, intervals or Intervals(), wakes)
+        try:
+            yield
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await runpod.close()
+            await database.close()
+
+    app = Litestar(
+        route_handlers=[
+            AuthController,
+            MeController,
+            PresetController,
+            RuleController,
+            JobController,
+            CallbackController,
+            HealthController,
+            docs_asset,
+        ],
+        dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
+        guards=[json_only],
+        exception_handlers={
+            DomainError: domain_error,
+            HTTPException: http_error,
+            UnicodeDecodeError: undecodable,
+            RecursionError: undecodable,
+            Exception: internal_error,
+        },
+        request_max_body_size=MAX_BODY,
+        cors_config=CORSConfig(
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+            max_age=600,
+        ),
+        lifespan=[lifespan],
+        openapi_config=openapi_config(VERSION),
+        state=State({"services": services}),
+        logging_config=None,
+    )
+    app.asgi_handler = RequestLog(app.asgi_handler)
+    return app
+
+
+def _wake(events: tuple[asyncio.Event, ...]) -> None:
+    for event in events:
+        event.set()
+
+
+def _start(
+    database: Database,
+    runpod: RunpodClient,
+    settings: Settings,
+    intervals: Intervals,
+    wakes: tuple[asyncio.Event, asyncio.Event],
+) -> list[asyncio.Task[None]]:
+    dispatch = Dispatcher(database, runpod, settings).step
+    reconcile = Reconciler(database, runpod, settings.max_attempts).step
+    expire = Expiry(database, settings).step
+    loops = [
+        repeat("dispatch", dispatch, intervals.dispatch, wakes[0]),
+        repeat("reconcile", reconcile, intervals.reconcile, wakes[1]),
+        repeat("expire", expire, intervals.expire, asyncio.Event()),
+    ]
+    return [asyncio.create_task(loop) for loop in loops]

@@ -1,0 +1,1 @@
+"""Outward I/O: small classes with timeouts and typed answers."""

@@ -1,0 +1,240 @@
+"""Jobs as the app creates, steers and polls them."""
+
+from typing import Annotated
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET
+
+from edge_api.controllers.auth import Caller, authenticated
+from edge_api.controllers.envelope import Envelope, ok, timestamp
+from edge_api.controllers.openapi import errors
+from edge_api.controllers.schemas import (
+    CreateJobBody,
+    DownloadUrls,
+    ExecuteBody,
+    ItemData,
+    ItemStateView,
+    ItemView,
+    JobCanceled,
+    JobCreated,
+    JobData,
+    JobQueued,
+    JobSummaryView,
+    JobView,
+    PresignedUpload,
+    Progress,
+    UploadConfirmed,
+)
+from edge_api.domain.jobs import ItemStatus
+from edge_api.services import Services
+from edge_api.services.jobs import ExecuteRequest
+from edge_api.storage.jobs import Item, ItemState, Job
+
+CURSOR = r"^job_[0-9a-f]{32}$"
+
+
+class JobController(Controller):
+    tags = ("Jobs",)
+    guards = (authenticated,)
+
+    @post(
+        "/jobs",
+        operation_id="CreateJob",
+        responses=errors(
+            "TOKEN",
+            "VALIDATION_ERROR",
+            "CREDITS_EXHAUSTED",
+            "ITEM_LIMIT",
+            "INVALID_PRESET",
+            "CONCURRENCY_LIMIT",
+        ),
+    )
+    async def create_job(
+        self, request: Caller, services: NamedDependency[Services], data: JSONBody[CreateJobBody]
+    ) -> Envelope[JobCreated]:
+        """Reserve one credit per photo and get a presigned URL to upload each.
+
+        At the plan's limit the oldest job that was never confirmed gives way and is refunded.
+        """
+        job_id = await services.jobs.create(request.user, data.preset, data.item_count)
+        links = await services.links.uploads(request.user, job_id, range(data.item_count))
+        return ok(
+            JobCreated(
+                job_id=job_id,
+                presigned_urls=[PresignedUpload(link.idx, link.url, link.key) for link in links],
+                expires_at=timestamp(services.links.uploads_expire_at()),
+            )
+        )
+
+    @get("/jobs", operation_id="ListJobs", responses=errors("TOKEN", "VALIDATION_ERROR"))
+    async def list_jobs(
+        self,
+        request: Caller,
+        services: NamedDependency[Services],
+        limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
+        cursor: Annotated[str | None, QueryParameter(pattern=CURSOR)] = None,
+    ) -> Envelope[list[JobSummaryView]]:
+        """The caller's jobs, newest first; `meta.next_cursor` is there where the list goes on."""
+        jobs = await services.jobs.page(request.user, limit + 1, cursor)
+        page = jobs[:limit]
+        return ok([_summary(job) for job in page], page[-1].id if len(jobs) > limit else None)
+
+    @get("/jobs/{job_id:str}", operation_id="GetJob", responses=errors("TOKEN", "JOB_NOT_FOUND"))
+    async def get_job(
+        self, request: Caller, services: NamedDependency[Services], job_id: FromPath[str]
+    ) -> Envelope[JobData]:
+        """State and results of a job; made to be polled every 3 s.
+
+        Download URLs stay the same within an hour, so pictures can be cached by their URL.
+        """
+        job, states = await services.jobs.fetch(request.user, job_id)
+        done = [state.idx for state in states if state.status is ItemStatus.DONE]
+        links = await services.links.downloads(job, done)
+        urls = [DownloadUrls(link.idx, link.output_url, link.preview_url) for link in links]
+        return ok(JobData(_job(job, states, urls)))
+
+    @get(
+        "/jobs/{job_id:str}/items/{idx:int}",
+        operation_id="GetItem",
+        responses=errors("TOKEN", "JOB_NOT_FOUND", "NOT_FOUND"),
+    )
+    async def get_item(
+        self,
+        request: Caller,
+        services: NamedDependency[Services],
+        job_id: FromPath[str],
+        idx: FromPath[int],
+    ) -> Envelope[ItemData]:
+        """One photo in full: masks, instance data, timings, warnings."""
+        job, item = await services.jobs.fetch_item(request.user, job_id, idx)
+        if item.status is not ItemStatus.DONE:
+            return ok(ItemData(_item(item), {}))
+        links = services.links.item(job, item)
+        return ok(
+            ItemData(
+                item=_item(item),
+                mask_urls=links.masks,
+                output_url=links.output_url,
+                preview_url=links.preview_url,
+                instances_url=links.instances_url,
+            )
+        )
+
+    @post(
+        "/jobs/{job_id:str}/confirm-upload",
+        operation_id="ConfirmUpload",
+        status_code=200,
+        responses=errors(
+            "TOKEN", "JOB_NOT_FOUND", "INVALID_TRANSITION", "ALREADY_CANCELED", "UNAVAILABLE"
+        ),
+    )
+    async def confirm_upload(
+        self, request: Caller, services: NamedDependency[Services], job_id: FromPath[str]
+    ) -> Envelope[UploadConfirmed]:
+        """Say that every photo is uploaded. A 409 names the ones that are not there."""
+        job = await services.jobs.confirm(request.user, job_id)
+        return ok(UploadConfirmed(job.id, job.status))
+
+    @post(
+        "/jobs/{job_id:str}/execute",
+        operation_id="ExecuteJob",
+        status_code=202,
+        responses=errors(
+            "TOKEN",
+            "VALIDATION_ERROR",
+            "JOB_NOT_FOUND",
+            "RULE_NOT_FOUND",
+            "INVALID_TRANSITION",
+            "ALREADY_CANCELED",
+        ),
+    )
+    async def execute_job(
+        self,
+        request: Caller,
+        services: NamedDependency[Services],
+        job_id: FromPath[str],
+        data: JSONBody[ExecuteBody],
+    ) -> Envelope[JobQueued]:
+        """Queue the job with what to do. The same body again answers as the first did."""
+        job = await services.jobs.execute(request.user, job_id, _execute_request(data))
+        return ok(
+            JobQueued(
+                job_id=job.id,
+                status=job.status,
+                concepts=job.concepts or {},
+                protect=job.protect or [],
+                warnings=job.warnings or [],
+            )
+        )
+
+    @post(
+        "/jobs/{job_id:str}/cancel",
+        operation_id="CancelJob",
+        status_code=200,
+        responses=errors("TOKEN", "JOB_NOT_FOUND", "INVALID_TRANSITION"),
+    )
+    async def cancel_job(
+        self, request: Caller, services: NamedDependency[Services], job_id: FromPath[str]
+    ) -> Envelope[JobCanceled]:
+        """Stop a job and refund what is not done; done items stay downloadable."""
+        job = await services.jobs.cancel(request.user, job_id)
+        return ok(JobCanceled(job.id, job.refunded))
+
+
+def _execute_request(body: ExecuteBody) -> ExecuteRequest:
+    return ExecuteRequest(
+        concepts=body.concepts,
+        protect=body.protect,
+        rule_id=body.rule_id,
+        output_template=body.output_template,
+        protect_defaults=body.protect_defaults is not False,
+    )
+
+
+def _summary(job: Job) -> JobSummaryView:
+    return JobSummaryView(
+        job_id=job.id,
+        status=job.status,
+        preset=job.preset,
+        created_at=timestamp(job.created_at),
+        progress=Progress(job.done_items, job.failed_items, job.total_items),
+    )
+
+
+def _job(job: Job, states: list[ItemState], urls: list[DownloadUrls]) -> JobView:
+    return JobView(
+        job_id=job.id,
+        status=job.status,
+        preset=job.preset,
+        total_items=job.total_items,
+        done_items=job.done_items,
+        failed_items=job.failed_items,
+        refunded=job.refunded,
+        created_at=timestamp(job.created_at),
+        items=[_state(state) for state in states],
+        download_urls=urls,
+        concepts=UNSET if job.concepts is None else job.concepts,
+        protect=UNSET if job.protect is None else job.protect,
+        warnings=UNSET if job.warnings is None else job.warnings,
+        output_template=job.output_template or UNSET,
+    )
+
+
+def _state(state: ItemState) -> ItemStateView:
+    if state.error is None:
+        return ItemStateView(state.idx, state.status)
+    return ItemStateView(state.idx, state.status, state.error.message, state.error.code)
+
+
+def _item(item: Item) -> ItemView:
+    return ItemView(
+        idx=item.idx,
+        status=item.status,
+        warnings=item.warnings or [],
+        error=item.error.message if item.error else UNSET,
+        error_code=item.error.code if item.error else UNSET,
+        timings=UNSET if item.timings is None else item.timings,
+        report=UNSET if item.report is None else item.report,
+    )

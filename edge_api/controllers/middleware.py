@@ -1,0 +1,74 @@
+"""A request's id, its line in the access log, and the headers every answer carries."""
+
+import logging
+import re
+import secrets
+import time
+
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from edge_api.logs import request_id
+
+logger = logging.getLogger("edge_api.access")
+
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # Answers hold tokens and presigned URLs.
+    (b"cache-control", b"no-store"),
+]
+
+
+class RequestLog:
+    """Takes the caller's `X-Request-ID` where it is sane, or makes one, and sends it back.
+
+    It stands around the whole application: the framework's own middleware does not see a request
+    that no route matches.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identifier = _identify(scope)
+        token = request_id.set(identifier)
+        started, status = time.perf_counter(), 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {name.lower() for name, _ in message["headers"]}
+                added = [pair for pair in _HEADERS if pair[0] not in present]
+                message["headers"] = [
+                    *message["headers"],
+                    *added,
+                    (b"x-request-id", identifier.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            logger.info(
+                "request",
+                extra={
+                    "method": scope["method"],
+                    # The path alone: a query may hold a signature.
+                    "path": scope["path"],
+                    "status": status,
+                    "ms": milliseconds,
+                    "user_id": scope.get("user"),
+                },
+            )
+            request_id.reset(token)
+
+
+def _identify(scope: HTTPScope) -> str:
+    sent = dict(scope["headers"]).get(b"x-request-id", b"")
+    return sent.decode() if _ACCEPTED_ID.fullmatch(sent) else secrets.token_hex(16)

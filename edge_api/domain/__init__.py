@@ -1,0 +1,1 @@
+"""Rules of the product without I/O or framework."""

@@ -1,0 +1,21 @@
+"""Use cases: one transaction each, then clients."""
+
+from msgspec import Struct
+
+from edge_api.services.accounts import Accounts
+from edge_api.services.callbacks import Callbacks
+from edge_api.services.health import Health
+from edge_api.services.jobs import Jobs
+from edge_api.services.links import Links
+from edge_api.services.rules import Rules
+
+
+class Services(Struct, frozen=True):
+    """What the controllers may call."""
+
+    accounts: Accounts
+    rules: Rules
+    jobs: Jobs
+    links: Links
+    callbacks: Callbacks
+    health: Health

@@ -1,0 +1,1 @@
+"""All SQL: synchronous functions of a connection."""

@@ -1,0 +1,265 @@
+"""Rows of jobs and items. Every change of state is one conditional UPDATE."""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from edge_api.domain.jobs import OPEN, WORKING, ItemStatus, JobStatus, sources
+from edge_api.storage.tables import items, jobs
+from shared.messages import ItemError, ItemReport, ItemResult, ItemWarning
+from shared.rules import ConceptRule, RuleWarning
+
+
+class Job(Struct, frozen=True):
+    id: str
+    user_id: str
+    preset: str
+    status: JobStatus
+    total_items: int
+    done_items: int
+    failed_items: int
+    refunded: int
+    concepts: dict[str, ConceptRule] | None
+    protect: list[str] | None
+    warnings: list[RuleWarning] | None
+    output_template: str | None
+    execute_hash: str | None
+    created_at: float
+    confirmed_at: float | None
+    queued_at: float | None
+    started_at: float | None
+    ended_at: float | None
+
+
+class Item(Struct, frozen=True):
+    idx: int
+    status: ItemStatus
+    error: ItemError | None
+    timings: dict[str, float] | None
+    warnings: list[ItemWarning] | None
+    report: ItemReport | None
+
+
+class ItemState(Struct, frozen=True):
+    idx: int
+    status: ItemStatus
+    error: ItemError | None
+
+
+class Execution(Struct, frozen=True):
+    """What a job runs with, copied into it: a later change of the rule does not touch it."""
+
+    concepts: dict[str, ConceptRule]
+    protect: list[str]
+    warnings: list[RuleWarning]
+    output_template: str | None
+    request_hash: str
+
+
+def insert_job(
+    connection: Connection, job_id: str, user_id: str, preset: str, item_count: int, now: float
+) -> None:
+    connection.execute(
+        insert(jobs).values(
+            id=job_id,
+            user_id=user_id,
+            preset=preset,
+            status=JobStatus.CREATED,
+            total_items=item_count,
+            done_items=0,
+            failed_items=0,
+            refunded=0,
+            created_at=now,
+        )
+    )
+    connection.execute(
+        insert(items),
+        [{"job_id": job_id, "idx": idx, "status": ItemStatus.PENDING} for idx in range(item_count)],
+    )
+
+
+def find_job(connection: Connection, job_id: str, user_id: str | None = None) -> Job | None:
+    """With `user_id`, another user's job is not found."""
+    query = select(jobs).where(jobs.c.id == job_id)
+    if user_id is not None:
+        query = query.where(jobs.c.user_id == user_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _job(row)
+
+
+def list_jobs(connection: Connection, user_id: str, limit: int, before: str | None) -> list[Job]:
+    """Newest first; ids sort by time, so the last id of a page is the cursor of the next."""
+    query = select(jobs).where(jobs.c.user_id == user_id)
+    if before is not None:
+        query = query.where(jobs.c.id < before)
+    rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit))
+    return [_job(row) for row in rows]
+
+
+def open_job_ids(connection: Connection, user_id: str) -> list[str]:
+    rows = connection.execute(
+        select(jobs.c.id)
+        .where(jobs.c.user_id == user_id, jobs.c.status.in_(OPEN))
+        .order_by(jobs.c.id)
+    )
+    return list(rows.scalars())
+
+
+def oldest_created_job_id(connection: Connection, user_id: str) -> str | None:
+    return connection.execute(
+        select(jobs.c.id)
+        .where(jobs.c.user_id == user_id, jobs.c.status == JobStatus.CREATED)
+        .order_by(jobs.c.id)
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def abandoned_job_ids(
+    connection: Connection, created_before: float, confirmed_before: float, limit: int
+) -> list[str]:
+    """Jobs created and never confirmed, or confirmed and never executed, by then."""
+    rows = connection.execute(
+        select(jobs.c.id)
+        .where(
+            ((jobs.c.status == JobStatus.CREATED) & (jobs.c.created_at < created_before))
+            | ((jobs.c.status == JobStatus.UPLOADED) & (jobs.c.confirmed_at < confirmed_before))
+        )
+        .order_by(jobs.c.id)
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+def advance_job(
+    connection: Connection, job_id: str, target: JobStatus, **columns: object
+) -> Job | None:
+    """Enter `target` if the state machine allows it from where the job is; None where not."""
+    row = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.status.in_(sources(target)))
+        .values(status=target, **columns)
+        .returning(jobs)
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def queue_job(connection: Connection, job_id: str, execution: Execution, now: float) -> Job | None:
+    return advance_job(
+        connection,
+        job_id,
+        JobStatus.QUEUED,
+        queued_at=now,
+        concepts=msgspec.to_builtins(execution.concepts),
+        protect=execution.protect,
+        warnings=msgspec.to_builtins(execution.warnings),
+        output_template=execution.output_template,
+        execute_hash=execution.request_hash,
+    )
+
+
+def touch_working_job(connection: Connection, job_id: str, now: float) -> bool:
+    """The first sign of work makes a queued job running; True while the job takes results.
+
+    On PostgreSQL this also locks the row, so that the items of a job end one after another.
+    """
+    touched = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.status.in_(WORKING))
+        .values(status=JobStatus.RUNNING, started_at=func.coalesce(jobs.c.started_at, now))
+    )
+    return touched.rowcount == 1
+
+
+def set_refunded(connection: Connection, job_id: str, refunded: int) -> None:
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(refunded=refunded))
+
+
+def list_items(connection: Connection, job_id: str) -> list[Item]:
+    rows = connection.execute(select(items).where(items.c.job_id == job_id).order_by(items.c.idx))
+    return [_item(row) for row in rows]
+
+
+def find_item(connection: Connection, job_id: str, idx: int) -> Item | None:
+    row = connection.execute(
+        select(items).where(items.c.job_id == job_id, items.c.idx == idx)
+    ).one_or_none()
+    return None if row is None else _item(row)
+
+
+def list_item_states(connection: Connection, job_id: str) -> list[ItemState]:
+    """Every item in order, without what only its own page shows: the app polls this."""
+    rows = connection.execute(
+        select(items.c.idx, items.c.status, items.c.error)
+        .where(items.c.job_id == job_id)
+        .order_by(items.c.idx)
+    )
+    return [msgspec.convert(row, ItemState, from_attributes=True) for row in rows]
+
+
+def pending_indices(connection: Connection, job_id: str) -> list[int]:
+    rows = connection.execute(
+        select(items.c.idx)
+        .where(items.c.job_id == job_id, items.c.status == ItemStatus.PENDING)
+        .order_by(items.c.idx)
+    )
+    return list(rows.scalars())
+
+
+def finish_item(connection: Connection, job_id: str, result: ItemResult, now: float) -> bool:
+    """Write how a pending item ended; False where it had ended before."""
+    finished = connection.execute(
+        update(items)
+        .where(
+            items.c.job_id == job_id,
+            items.c.idx == result.idx,
+            items.c.status == ItemStatus.PENDING,
+        )
+        .values(
+            status=ItemStatus(result.status.value),
+            error=_builtins(result.error),
+            timings=result.timings,
+            warnings=_builtins(result.warnings),
+            report=_builtins(result.report),
+            attempt=result.attempt,
+            ended_at=now,
+        )
+    )
+    return finished.rowcount == 1
+
+
+def fail_pending_items(
+    connection: Connection, job_id: str, error: ItemError, now: float, only: Collection[int] = ()
+) -> int:
+    """Fail what is still pending (of `only`, where given) and return how many that were."""
+    query = update(items).where(items.c.job_id == job_id, items.c.status == ItemStatus.PENDING)
+    if only:
+        query = query.where(items.c.idx.in_(only))
+    failed = connection.execute(
+        query.values(status=ItemStatus.FAILED, error=_builtins(error), ended_at=now)
+    )
+    return failed.rowcount
+
+
+def count_ended_items(connection: Connection, job_id: str, done: int, failed: int) -> Job:
+    """Add to the job's counters and return it as it now stands."""
+    row = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(done_items=jobs.c.done_items + done, failed_items=jobs.c.failed_items + failed)
+        .returning(jobs)
+    ).one()
+    return _job(row)
+
+
+def _builtins(value: Struct | Sequence[Struct] | None) -> object:
+    return None if value is None else msgspec.to_builtins(value)
+
+
+def _job(row: Row[tuple[object, ...]]) -> Job:
+    return msgspec.convert(row, Job, from_attributes=True)
+
+
+def _item(row: Row[tuple[object, ...]]) -> Item:
+    return msgspec.convert(row, Item, from_attributes=True)

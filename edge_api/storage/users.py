@@ -1,0 +1,82 @@
+"""Rows of users: their balance, their open jobs and their rule slots."""
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, insert, select, update
+
+from edge_api.domain.plans import LIMITS, Limits, Plan
+from edge_api.storage.tables import users
+
+
+class User(Struct, frozen=True):
+    id: str
+    plan: Plan
+    credits: int
+    open_jobs: int
+    rules: int
+
+    @property
+    def limits(self) -> Limits:
+        return LIMITS[self.plan]
+
+
+_COLUMNS = (users.c.id, users.c.plan, users.c.credits, users.c.open_jobs, users.c.rules)
+
+
+def insert_user(
+    connection: Connection, user_id: str, plan: Plan, device_hash: str | None, now: float
+) -> None:
+    """Add a user with an empty balance. Raises IntegrityError where the device is known."""
+    connection.execute(
+        insert(users).values(
+            id=user_id,
+            device_hash=device_hash,
+            plan=plan,
+            credits=0,
+            open_jobs=0,
+            rules=0,
+            created_at=now,
+        )
+    )
+
+
+def find_user(connection: Connection, user_id: str) -> User | None:
+    return _user(connection, users.c.id == user_id)
+
+
+def find_user_by_device(connection: Connection, device_hash: str) -> User | None:
+    return _user(connection, users.c.device_hash == device_hash)
+
+
+def _user(connection: Connection, condition: ColumnElement[bool]) -> User | None:
+    row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()
+    return None if row is None else User(row.id, Plan(row.plan), *row[2:])
+
+
+def take_job_slot(connection: Connection, user_id: str, limit: int) -> bool:
+    """Count one more open job, unless `limit` are open."""
+    taken = connection.execute(
+        update(users)
+        .where(users.c.id == user_id, users.c.open_jobs < limit)
+        .values(open_jobs=users.c.open_jobs + 1)
+    )
+    return taken.rowcount == 1
+
+
+def release_job_slot(connection: Connection, user_id: str) -> None:
+    connection.execute(
+        update(users).where(users.c.id == user_id).values(open_jobs=users.c.open_jobs - 1)
+    )
+
+
+def take_rule_slot(connection: Connection, user_id: str, limit: int) -> bool:
+    """Count one more rule, unless `limit` exist."""
+    taken = connection.execute(
+        update(users)
+        .where(users.c.id == user_id, users.c.rules < limit)
+        .values(rules=users.c.rules + 1)
+    )
+    return taken.rowcount == 1
+
+
+def release_rule_slot(connection: Connection, user_id: str) -> None:
+    connection.execute(update(users).where(users.c.id == user_id).values(rules=users.c.rules - 1))

@@ -1,0 +1,132 @@
+"""What crosses between the API and the GPU handler: the job message, the callback, the summary."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from shared.rules import ConceptRule
+
+SCHEMA_VERSION = 1
+
+
+class ItemStatus(StrEnum):
+    """How an item ended; the API adds `pending` for one that has not."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ItemMessage(Struct, frozen=True):
+    """One photo of a job: where it lies and where its results go (object keys)."""
+
+    idx: int
+    input_key: str
+    output_key: str
+    preview_key: str
+
+
+class JobMessage(Struct, frozen=True):
+    """The `input` of a Runpod request. Nothing in it is secret.
+
+    `concepts` holds resolved values: a material id, a hex colour or canonical tone parameters.
+    `idempotency_prefix` is the job id; an item's key is `{prefix}:{idx}:attempt{attempt}`.
+    """
+
+    schema_version: int
+    job_id: str
+    dispatch_id: str
+    attempt: int
+    user_id: str
+    preset: str
+    concepts: dict[str, ConceptRule]
+    protect: list[str]
+    items: list[ItemMessage]
+    callback_url: str
+    idempotency_prefix: str
+    batch_concurrency: int
+
+
+class InlineMessage(Struct, frozen=True):
+    """The self-contained `input` for the Runpod console: one photo in, results out as base64."""
+
+    concepts: dict[str, ConceptRule]
+    image_url: str | None = None
+    image_base64: str | None = None
+    protect: list[str] | None = None
+    preset: str = "interior"
+
+
+class ItemError(Struct, frozen=True):
+    """Why an item failed: a stable code, a sentence for a person, whether trying again may help."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class ItemWarning(Struct, frozen=True):
+    """Something a person should know about a finished item."""
+
+    code: str
+    message: str
+    concept: str | None = None
+
+
+class ItemReport(Struct, frozen=True):
+    """What was found and kept in one photo.
+
+    `instances` counts instances by concept (0 = not found); `max_abs_diff_in_protect` is the
+    largest difference between input and result over protected pixels, in levels of 0..255, and
+    `protected_pixels_changed` the number of protected pixels that differ.
+    """
+
+    engine: str
+    width: int
+    height: int
+    instances: dict[str, int] = {}
+    masks: list[str] = []
+    protected_pixels: int = 0
+    protected_pixels_changed: int = 0
+    max_abs_diff_in_protect: int = 0
+
+
+class ItemResult(Struct, frozen=True, omit_defaults=True):
+    """The body of a callback, sent once per item as soon as the item ended.
+
+    `timings` holds seconds per stage (download, decode, segment, apply, encode, upload, total).
+    """
+
+    idx: int
+    status: ItemStatus
+    idempotency_key: str
+    dispatch_id: str
+    attempt: int
+    runpod_job_id: str
+    output_key: str | None = None
+    preview_key: str | None = None
+    error: ItemError | None = None
+    timings: dict[str, float] | None = None
+    warnings: list[ItemWarning] = []
+    report: ItemReport | None = None
+
+
+class JobSummary(Struct, frozen=True):
+    """What the handler returns to Runpod: the same items again, small enough for `/status`.
+
+    `stopped` says why items are missing: `cancelled`, `superseded` or `shutdown`; None when all
+    items of the message are there.
+    """
+
+    schema_version: int
+    job_id: str
+    dispatch_id: str
+    attempt: int
+    engine: str
+    items: list[ItemResult]
+    stopped: str | None = None
+    seconds: float = 0.0
+
+
+def idempotency_key(prefix: str, idx: int, attempt: int) -> str:
+    """`{job_id}:{idx}:attempt{n}`: one callback for each item and attempt."""
+    return f"{prefix}:{idx}:attempt{attempt}"
