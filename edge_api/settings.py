@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from shared.signing import signing_key
+
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as its hash."""
 
@@ -116,6 +118,11 @@ class _Reader:
         values = self.list(name)
         if not values:
             raise SettingsError(f"{name} is not set")
+        for value in values:
+            try:
+                signing_key(value)
+            except ValueError as error:
+                raise SettingsError(f"{name}: {error}") from error
         return tuple(self._long_enough(name, value) for value in values)
 
     def _long_enough(self, name: str, value: str) -> Secret:
