@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -190,7 +191,8 @@ def _read(found: "GetObjectOutputTypeDef", key: str, max_bytes: int) -> bytes:
     """The body, never more than one chunk beyond `max_bytes` of it."""
     size = 0
     chunks: list[bytes] = []
-    with found["Body"] as body:
+    # As a context manager a botocore body hands out the raw stream, which checks no length.
+    with closing(found["Body"]) as body:
         if found.get("ContentLength", 0) > max_bytes:
             raise ObjectTooLarge(f"{key}: {found['ContentLength']} bytes, limit {max_bytes}")
         # The last, empty chunk is where botocore checks the length against Content-Length.
