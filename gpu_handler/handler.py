@@ -1,0 +1,159 @@
+"""Runpod in, summary out: where the worker is put together, and the only file that knows the SDK.
+
+Run as `python -u -m gpu_handler.handler`.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, assert_never
+
+import httpx
+import msgspec
+
+from gpu_handler import console
+from gpu_handler.callback import CallbackClient
+from gpu_handler.fetch import Fetcher
+from gpu_handler.inputs import InlineRequest, InputRefused, invalid, read_input
+from gpu_handler.logs import configure_logs, log_context
+from gpu_handler.pipeline.job import JobRun
+from gpu_handler.pipeline.plan import PlanRefused
+from gpu_handler.pipeline.worker import Worker
+from gpu_handler.segment.base import Segmenter
+from gpu_handler.segment.classical import ClassicalSegmenter
+from gpu_handler.settings import SegmenterChoice, Settings, SettingsError
+from gpu_handler.shutdown import ShutdownHook
+from shared.messages import JobMessage
+from shared.objects import ObjectStore
+
+JOBS_AT_ONCE = 2
+"""How many jobs the SDK may hold. With one, it looks for the next only once a second when the last
+has ended, and the device idles through its downloads and uploads; two closed that gap in
+measurements. The device and the memory are shared either way, so more would only keep jobs from
+workers that are free."""
+
+log = logging.getLogger("gpu_handler.handler")  # __name__ is __main__ where it matters
+
+Answer: TypeAlias = dict[str, Any]
+Handler: TypeAlias = Callable[[Mapping[str, object]], Awaitable[Answer]]
+
+
+def make_handler(worker: Worker, fetcher: Fetcher) -> Handler:
+    """The function that the SDK calls with `{"id": ..., "input": ...}`.
+
+    It answers with JSON-able values and raises nothing but CancelledError: the SDK would show a
+    traceback to the caller.
+    """
+
+    async def handler(job: Mapping[str, object]) -> Answer:
+        request_id = str(job.get("id", ""))
+        with log_context(request_id=request_id):
+            try:
+                return await _answer(worker, fetcher, request_id, job.get("input"))
+            except InputRefused as refusal:
+                log.warning("refused: %s", refusal)
+                return {"error": str(refusal)}
+            except Exception:
+                log.exception("request failed")
+                return {"error": "INTERNAL_ERROR: the worker could not finish this request"}
+
+    return handler
+
+
+async def _answer(worker: Worker, fetcher: Fetcher, request_id: str, payload: object) -> Answer:
+    match read_input(payload):
+        case JobMessage() as message:
+            with log_context(job_id=message.job_id):
+                return await _run_job(worker, message, request_id)
+        case InlineRequest() as request:
+            return msgspec.to_builtins(await console.answer(worker, fetcher, request))
+
+
+async def _run_job(worker: Worker, message: JobMessage, request_id: str) -> Answer:
+    try:
+        run = JobRun(worker, message, request_id)
+    except PlanRefused as refusal:
+        raise invalid(refusal.field, str(refusal)) from refusal
+    log.info("job begins: %d items, attempt %d", len(message.items), message.attempt)
+    summary = await run.run()
+    log.info(
+        "job ends: %d of %d items in %.1f s, stopped: %s",
+        len(summary.items),
+        len(message.items),
+        summary.seconds,
+        summary.stopped,
+    )
+    return msgspec.to_builtins(summary)
+
+
+def build_worker(settings: Settings) -> Worker:
+    """Load the engine and open the clients; nothing is connected to yet."""
+    store = ObjectStore(
+        settings.storage_s3_endpoint,
+        settings.storage_bucket,
+        settings.storage_access_key,
+        settings.storage_secret_key,
+    )
+    # No proxy of the environment could reach this machine's own loopback.
+    direct = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
+    client = httpx.AsyncClient(mounts=direct, limits=httpx.Limits(max_connections=16))
+    callbacks = CallbackClient(
+        client,
+        settings.callback_secret,
+        timeout=settings.callback_timeout_sec,
+        allowed_hosts=settings.callback_allowed_hosts,
+    )
+    return Worker(
+        load_engine(settings),
+        store,
+        callbacks,
+        batch_concurrency=settings.batch_concurrency,
+    )
+
+
+def load_engine(settings: Settings) -> Segmenter:
+    """The engine that the settings ask for; a choice made for them is logged."""
+    match settings.segmenter:
+        case SegmenterChoice.CLASSICAL:
+            return ClassicalSegmenter()
+        case SegmenterChoice.AUTO:
+            log.warning("SEGMENTER=auto: this version has no learned model, classical is used")
+            return ClassicalSegmenter()
+        case SegmenterChoice.SAM3:
+            raise SettingsError("SEGMENTER: sam3 is not part of this version")
+        case _:
+            assert_never(settings.segmenter)
+
+
+def main() -> int:
+    """Work for Runpod until it says stop. 1 where a setting is missing or malformed."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    # At its default, DEBUG, the SDK logs whole results.
+    os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")
+    import runpod  # takes over a second and configures logging: not before settings are good
+    from runpod.serverless.modules.worker_state import JobsProgress
+
+    configure_logs(settings.log_level)
+    worker = build_worker(settings)
+    hook = ShutdownHook(worker.drain, lambda: JobsProgress().get_job_count() == 0)
+
+    def concurrency(_: int) -> int:
+        hook.install()  # the first call comes before the first job is taken
+        return JOBS_AT_ONCE
+
+    fetcher = Fetcher(allow_private=settings.allow_private_image_urls)
+    handler = make_handler(worker, fetcher)
+    try:
+        runpod.serverless.start({"handler": handler, "concurrency_modifier": concurrency})
+    finally:
+        worker.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

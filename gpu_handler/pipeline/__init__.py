@@ -1,0 +1,1 @@
+"""One job's photos, overlapped: fetch → decode → segment → apply → encode → store → report."""

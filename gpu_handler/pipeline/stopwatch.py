@@ -1,0 +1,36 @@
+"""Seconds per stage of one photo."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Stopwatch:
+    """Times stages by the wall clock; `total` runs from its creation, waits for a turn included."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Generator[None]:
+        """Time what happens inside; a stage entered twice adds up."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._stages[name] = self._stages.get(name, 0.0) + time.monotonic() - started
+
+    def timed(self, stage: str, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `step` in the thread that calls this: waiting for the thread is not its time."""
+        with self.stage(stage):
+            return step(*args, **kwargs)
+
+    def timings(self) -> dict[str, float]:
+        """Stages in the order they began, then `total`; seconds, rounded to milliseconds."""
+        stages = {**self._stages, "total": time.monotonic() - self._started}
+        return {name: round(seconds, 3) for name, seconds in stages.items()}

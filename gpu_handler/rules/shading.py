@@ -1,0 +1,110 @@
+"""The table that turns the grey of an old surface into its new paint, light and shade kept.
+
+For one target colour the result depends almost only on how light the old pixel was in relation to
+its surface. So everything that needs OKLab is done once, for 1021 greys.
+"""
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import ArrayLike, NDArray
+
+from gpu_handler.imaging.color import (
+    LUMA,
+    Array,
+    linear_to_oklab,
+    linear_to_srgb,
+    oklab_to_linear,
+    reduce_chroma,
+    srgb_to_linear,
+)
+
+STEPS = 4
+"""Table entries for one level of grey: finer than 8 bits where the table is steep."""
+
+_WHITEST = 0.965  # OKLab L: the whitest paint reflects about 92 %, it is not a lit display
+_PEAK = 0.995  # OKLab L that highlights reach: 253 of 255
+_HIGHLIGHT = 0.998  # quantile of a surface that counts as its brightest
+_RESIDUAL = 0.5  # share of the old surface's colour deviations that is taken for coloured light
+_COLOURFUL = 0.06  # OKLab chroma above which deviations are paint rather than light
+_SLOPE = 1.25  # detail is not amplified more than this
+
+
+class Shading(Struct, frozen=True, eq=False):
+    """How one surface is painted in one colour.
+
+    `table`: (1021, 3) float32 of sRGB 0..255 for the old greys 0, 1/4 .. 255 (BT.601 luma).
+    `tint`: (3,) float32, the old surface's colour in relation to its grey. `residual`: how much of
+    a pixel's deviation from that tint is kept, 0..0.5. `detail`: factor on detail against the
+    surface's smooth light, 1 where the table itself is gentle enough.
+    """
+
+    table: NDArray[np.float32]
+    tint: NDArray[np.float32]
+    residual: float
+    detail: float
+
+
+def shade(rgb: tuple[int, int, int], surface: NDArray[np.uint8]) -> Shading:
+    """Shading of a surface for a target colour; `surface` (n, 3) uint8 sRGB are samples of it."""
+    samples = surface / 255.0
+    target = linear_to_oklab(srgb_to_linear(np.array(rgb) / 255))
+    table = _table(target, samples @ LUMA)
+    middle = np.median(samples, 0)
+    grey = float(middle @ LUMA)
+    chroma = float(np.hypot(*linear_to_oklab(srgb_to_linear(middle))[1:]))
+    return Shading(
+        table=table.astype(np.float32),
+        tint=(middle / grey if grey > 0.004 else np.ones(3)).astype(np.float32),
+        residual=_RESIDUAL * float(np.clip(1.5 - chroma / _COLOURFUL, 0, 1)),
+        detail=min(1.0, _SLOPE / max(_slope(table, grey), 1e-6)),
+    )
+
+
+def _table(target: Array, greys: Array) -> Array:
+    """Target colour for each grey, by its lightness in relation to the surface's reference.
+
+    The reference is a quantile: light paints are anchored near the surface's bright end, so that
+    its lit parts reach the colour and do not burn out.
+    """
+    wished = float(target[0])
+    light = min(wished, _WHITEST)
+    anchor = np.quantile(greys, float(np.interp(wished, (0.35, 0.75, 1), (0.5, 0.6, 0.8))))
+    reference = max(float(_lightness(anchor)), 0.05)
+    brightest = float(_lightness(np.quantile(greys, _HIGHLIGHT))) / reference
+    old = _lightness(np.linspace(0, 1, 255 * STEPS + 1))
+    new = _relight(old / reference, light, light / reference, brightest)
+    colour = np.clip(1 - (new - light) / (1.02 - light), 0, 1)
+    colour = np.where(new < light, (new / light) ** 0.9 if light > 0 else 0, colour)
+    lab = np.stack((new, target[1] * colour, target[2] * colour), -1)
+    return np.clip(linear_to_srgb(oklab_to_linear(reduce_chroma(lab))), 0, 1) * 255
+
+
+def _relight(lightness: Array, light: float, gain: float, brightest: float) -> Array:
+    """New OKLab L for lightness in relation to the reference (1 = as light as it).
+
+    Shade keeps its ratio, with an exponent: softer where a dark surface becomes light, so that
+    grain is not blown up, a little stronger the other way. Highlights go on at the same slope and
+    bend so that the surface's `brightest` meets white (Reinhard's curve with a white point, 2002);
+    where there is room for them they do not bend at all.
+    """
+    if gain > 1:
+        contrast = float(np.interp(gain, (1.3, 3.0), (1.0, 0.55)))
+    else:
+        contrast = float(np.interp(gain, (0.35, 1.0), (1.2, 1.0)))
+    shade = light * np.minimum(lightness, 1) ** contrast
+    slope = contrast * light / (_PEAK - light)
+    over, most = np.maximum(lightness - 1, 0) * slope, max((brightest - 1) * slope, 1.0)
+    bent = np.minimum(over * (1 + over / most**2) / (1 + over), 1)
+    return shade + (_PEAK - light) * bent
+
+
+def _lightness(greys: ArrayLike) -> Array:
+    """OKLab L of neutral greys 0..1."""
+    return np.cbrt(srgb_to_linear(np.asarray(greys, np.float64)))
+
+
+def _slope(table: Array, grey: float) -> float:
+    """How many levels of new luma one level of old grey becomes, around the surface's middle."""
+    low, high = max(0, round(grey * 255) - 16), min(255, round(grey * 255) + 16)
+    luma = table[[low * STEPS, high * STEPS]] @ LUMA
+    return float(luma[1] - luma[0]) / (high - low)

@@ -1,0 +1,1 @@
+"""Engines that find the instances of concepts in photos."""

@@ -1,0 +1,340 @@
+"""Whole jobs: results stored before they are reported, failures alone, summaries complete."""
+
+import asyncio
+import json
+import random
+import threading
+
+import msgspec
+import numpy as np
+import pytest
+
+from gpu_handler.pipeline.job import JobRun
+from gpu_handler.pipeline.plan import PlanRefused
+from shared.actions import Action, ConceptRule
+from shared.keys import input_key, instances_key, mask_key, output_key, preview_key
+from shared.messages import ItemStatus, JobMessage, JobSummary
+from shared.objects import StorageUnavailable
+from tests.gpu_handler.conftest import JOB, USER, Lab, until
+
+
+def run(lab: Lab, message: JobMessage, batch_concurrency: int = 4) -> JobSummary:
+    async def go() -> JobSummary:
+        async with lab.worker(batch_concurrency) as worker:
+            return await JobRun(worker, message, "runpod-1").run()
+
+    return asyncio.run(go())
+
+
+def test_every_photo_is_stored_then_reported_then_summed_up(lab: Lab) -> None:
+    stored_when_told: list[bool] = []
+    lab.api.on_call = lambda result: stored_when_told.append(
+        result.output_key in lab.store.objects and result.preview_key in lab.store.objects
+    )
+    message = lab.job(6)
+
+    summary = run(lab, message)
+
+    assert [item.idx for item in summary.items] == list(range(6))
+    assert {item.status for item in summary.items} == {ItemStatus.DONE}
+    assert summary.stopped is None
+    assert summary.engine == "half"
+    assert stored_when_told == [True] * 6
+    assert sorted(lab.api.results, key=lambda r: r.idx) == summary.items
+
+
+def test_item_leaves_result_preview_masks_and_findings(lab: Lab) -> None:
+    lab.upload(1)
+    message = lab.message(1, protect=["Grout"])
+
+    item = run(lab, message).items[0]
+
+    keys = {
+        output_key(USER, JOB, 0): "image/png",
+        preview_key(USER, JOB, 0): "image/jpeg",
+        mask_key(USER, JOB, 0, "Wall"): "image/png",
+        mask_key(USER, JOB, 0, "Grout"): "image/png",
+        instances_key(USER, JOB, 0): "application/json",
+    }
+    assert lab.store.types == keys
+    assert (item.output_key, item.preview_key) == (
+        output_key(USER, JOB, 0),
+        preview_key(USER, JOB, 0),
+    )
+    assert item.idempotency_key == f"{JOB}:0:attempt1"
+    assert (item.dispatch_id, item.attempt, item.runpod_job_id) == ("dispatch-1", 1, "runpod-1")
+    assert item.report is not None
+    assert item.report.instances == {"Wall": 1, "Grout": 1}
+    assert item.report.masks == ["Wall", "Grout"]
+    assert (item.report.width, item.report.height) == (64, 48)
+    assert item.report.protected_pixels == 32 * 48
+    assert item.report.protected_pixels_changed == 0
+    assert item.timings is not None
+    assert list(item.timings) == [
+        "download", "decode", "segment", "apply", "encode", "upload", "total",
+    ]  # fmt: skip
+
+
+def test_paint_stays_inside_its_mask_and_outside_protection(lab: Lab) -> None:
+    lab.engine.sees["Light"] = "left"
+    lab.upload(1)
+    concepts = {"Wall": ConceptRule(Action.RECOLOR, "#1F3A5F")}
+
+    run(lab, lab.message(1, concepts=concepts, protect=["Grout"]))
+
+    before, after = lab.photo(0), lab.stored_image(output_key(USER, JOB, 0))
+    mask = lab.stored_image(mask_key(USER, JOB, 0, "Wall"))
+    changed = (before != after).any(2)
+    assert changed[:, :30].mean() > 0.99
+    assert not changed[:, 34:].any()
+    assert not changed[mask == 0].any()
+
+
+def test_protected_part_of_a_ruled_concept_is_in_neither_mask_nor_paint(lab: Lab) -> None:
+    lab.engine.sees |= {"Wall": "left", "Door": "left"}
+    lab.upload(1)
+
+    item = run(lab, lab.message(1, protect=["Door"])).items[0]
+
+    assert not lab.stored_image(mask_key(USER, JOB, 0, "Wall")).any()
+    assert np.array_equal(lab.stored_image(output_key(USER, JOB, 0)), lab.photo(0))
+    assert item.report is not None
+    assert item.report.protected_pixels == 32 * 48
+
+
+def test_concept_both_ruled_and_protected_is_protected(lab: Lab) -> None:
+    lab.upload(1)
+
+    run(lab, lab.message(1, protect=["Wall"]))
+
+    assert np.array_equal(lab.stored_image(output_key(USER, JOB, 0)), lab.photo(0))
+    assert (lab.stored_image(mask_key(USER, JOB, 0, "Wall"))[:, :30] == 255).all()
+
+
+def test_findings_tell_what_was_found_where_and_what_was_kept(lab: Lab) -> None:
+    lab.upload(1)
+
+    run(lab, lab.message(1, protect=["Grout", "Window"]))
+
+    findings = json.loads(lab.store.objects[instances_key(USER, JOB, 0)])
+    assert (findings["engine"], findings["width"], findings["height"]) == ("half", 64, 48)
+    wall = findings["concepts"]["Wall"]
+    assert wall["presence"] == 0.9
+    assert wall["rule"] == {"action": "recolor", "value": "#7FA8C9"}
+    assert wall["instances"] == [
+        {"number": 1, "score": 0.8, "box": [0, 0, 32, 48], "area": 32 * 48}
+    ]
+    assert findings["concepts"]["Window"]["instances"] == []
+    assert findings["protect"] == {
+        "concepts": ["Grout"],
+        "missing": ["Window"],
+        "protected_pixels": 32 * 48,
+        "protected_pixels_changed": 0,
+        "max_abs_diff_in_protect": 0,
+    }
+    assert [(w["code"], w["concept"]) for w in findings["warnings"]] == [
+        ("PROTECT_NOT_FOUND", "Window")
+    ]
+
+
+def test_photo_where_nothing_is_found_comes_back_unchanged_with_warnings(lab: Lab) -> None:
+    lab.engine.sees = {}
+    lab.upload(1)
+
+    item = run(lab, lab.message(1, protect=["Grout"])).items[0]
+
+    assert item.status is ItemStatus.DONE
+    assert np.array_equal(lab.stored_image(output_key(USER, JOB, 0)), lab.photo(0))
+    assert item.report is not None
+    assert item.report.masks == []
+    assert [(w.code, w.concept) for w in item.warnings] == [
+        ("CONCEPT_NOT_FOUND", "Wall"),
+        ("PROTECT_NOT_FOUND", "Grout"),
+    ]
+    assert all(w.concept in w.message for w in item.warnings if w.concept)
+
+
+def test_text_file_among_photos_fails_alone(lab: Lab) -> None:
+    message = lab.job(3)
+    lab.store.objects[input_key(USER, JOB, 1)] = b"Dear diary, this is not a photo.\n" * 40
+
+    summary = run(lab, message)
+
+    assert [item.status for item in summary.items] == ["done", "failed", "done"]
+    error = summary.items[1].error
+    assert error is not None
+    assert (error.code, error.retryable) == ("UNSUPPORTED_IMAGE", False)
+    assert error.message.endswith(".")
+    assert output_key(USER, JOB, 1) not in lab.store.objects
+    assert {r.idx: r.status for r in lab.api.results} == {0: "done", 1: "failed", 2: "done"}
+
+
+def test_missing_input_is_named_as_such(lab: Lab) -> None:
+    message = lab.job(2)
+    del lab.store.objects[input_key(USER, JOB, 0)]
+
+    first, second = run(lab, message).items
+
+    assert first.error is not None
+    assert (first.error.code, first.error.retryable) == ("INPUT_MISSING", False)
+    assert second.status is ItemStatus.DONE
+
+
+@pytest.mark.parametrize("key", [input_key(USER, JOB, 1), output_key(USER, JOB, 1)])
+def test_storage_that_is_down_is_worth_another_try(lab: Lab, key: str) -> None:
+    message = lab.job(3)
+    lab.store.failing[key] = StorageUnavailable("get: secret detail", retryable=True)
+
+    summary = run(lab, message)
+
+    error = summary.items[1].error
+    assert error is not None
+    assert (error.code, error.retryable) == ("STORAGE_UNAVAILABLE", True)
+    assert "secret" not in error.message
+    assert [item.status for item in summary.items] == ["done", "failed", "done"]
+
+
+def test_unforeseen_error_is_logged_whole_and_told_in_a_sentence(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab.engine.failure = RuntimeError("cublas said /home/someone/weights")
+
+    item = run(lab, lab.job(1)).items[0]
+
+    assert item.error is not None
+    assert (item.error.code, item.error.retryable) == ("INTERNAL_ERROR", True)
+    assert "cublas" not in msgspec.json.encode(item).decode()
+    assert "cublas said" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("field", "key"),
+    [
+        ("input_key", input_key("someone-else", JOB, 0)),
+        ("input_key", input_key(USER, "job-2", 0)),
+        ("input_key", input_key(USER, JOB, 1)),
+        ("input_key", output_key(USER, JOB, 0)),
+        ("input_key", f"inputs/{USER}/{JOB}/../0.jpg"),
+        ("output_key", output_key("someone-else", JOB, 0)),
+        ("output_key", input_key(USER, JOB, 0)),
+        ("output_key", "outputs/anything"),
+        ("preview_key", preview_key(USER, "job-2", 0)),
+    ],
+)
+def test_keys_of_another_item_are_refused_and_never_touched(lab: Lab, field: str, key: str) -> None:
+    message = lab.job(2)
+    bad = msgspec.structs.replace(message.items[0], **{field: key})
+    message = msgspec.structs.replace(message, items=[bad, message.items[1]])
+
+    first, second = run(lab, message).items
+
+    assert first.error is not None
+    assert (first.error.code, first.error.retryable) == ("INVALID_KEY", False)
+    assert second.status is ItemStatus.DONE
+    assert not any("/1" not in touched for _, touched in lab.store.journal)
+
+
+def test_results_do_not_depend_on_the_order_of_photos(lab: Lab) -> None:
+    message = lab.job(8)
+    expected = {i.idx: (i.report, i.warnings) for i in run(lab, message).items}
+    objects = dict(lab.store.objects)
+    shuffled = list(message.items)
+    random.Random(7).shuffle(shuffled)
+    other = Lab()
+    other.upload(8)
+
+    summary = run(other, msgspec.structs.replace(message, items=shuffled), batch_concurrency=3)
+
+    assert [i.idx for i in summary.items] == [i.idx for i in shuffled]
+    assert {i.idx: (i.report, i.warnings) for i in summary.items} == expected
+    assert other.store.objects == objects
+
+
+@pytest.mark.parametrize(("asked", "allowed", "expected"), [(1, 4, 1), (4, 2, 2), (0, 4, 1)])
+def test_no_more_photos_in_flight_than_both_sides_allow(
+    lab: Lab, asked: int, allowed: int, expected: int
+) -> None:
+    lab.upload(8)
+    waiting = threading.Semaphore(0)
+    at_once: list[int] = []
+
+    def note_how_many_are_open(_: str) -> None:
+        journal = list(lab.store.journal)
+        opened = sum(verb == "get" for verb, _ in journal)
+        stored = sum(
+            key.endswith("_result.png") for verb, key in lab.store.journal if verb == "put"
+        )
+        at_once.append(opened - stored)
+        waiting.acquire(timeout=0.02)  # gives others the chance to be begun as well
+
+    lab.store.before_get = note_how_many_are_open
+
+    run(lab, lab.message(8, batch_concurrency=asked), batch_concurrency=allowed)
+
+    assert max(at_once) == expected
+
+
+def test_summary_is_json_and_small(lab: Lab) -> None:
+    summary = run(lab, lab.job(20))
+
+    told = json.dumps(msgspec.to_builtins(summary))
+
+    assert json.loads(told)["job_id"] == JOB
+    assert len(told) < 20 * 900
+
+
+def test_photos_do_not_wait_for_an_api_that_is_slow(lab: Lab) -> None:
+    message = lab.job(6)
+    lab.api.open.clear()
+
+    async def go() -> JobSummary:
+        async with lab.worker(2) as worker:
+            job = asyncio.create_task(JobRun(worker, message, "runpod-1").run())
+            results = {output_key(USER, JOB, idx) for idx in range(6)}
+            await until(lambda: results <= lab.store.objects.keys())
+            assert not job.done()
+            assert lab.api.results == []
+            lab.api.open.set()
+            return await job
+
+    assert len(asyncio.run(go()).items) == 6
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_item_whose_callback_fails_is_in_the_summary_all_the_same(lab: Lab, status: int) -> None:
+    lab.api.status = lambda result: status
+
+    summary = run(lab, lab.job(2))
+
+    assert [item.status for item in summary.items] == ["done", "done"]
+    assert summary.stopped is None
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"items": []}, "items"),
+        ({"preset": "garden"}, "preset"),
+        ({"callback_url": "ftp://api.test/x"}, "callback_url"),
+        ({"concepts": {"": ConceptRule(Action.RECOLOR, "#000000")}}, "concepts."),
+        ({"concepts": {"Wall": ConceptRule(Action.RECOLOR, "navy-ish")}}, "concepts.Wall"),
+        ({"protect": ["\n"]}, "protect"),
+    ],
+)
+def test_message_that_fits_no_photo_is_refused_as_a_whole(
+    lab: Lab, change: dict[str, object], field: str
+) -> None:
+    message = msgspec.structs.replace(lab.job(1), **change)
+
+    with pytest.raises(PlanRefused) as refusal:
+        run(lab, message)
+
+    assert refusal.value.field == field
+    assert lab.store.journal == []
+
+
+def test_same_item_twice_is_refused(lab: Lab) -> None:
+    message = lab.job(1)
+
+    with pytest.raises(PlanRefused):
+        run(lab, msgspec.structs.replace(message, items=[*message.items, *message.items]))
