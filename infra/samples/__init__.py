@@ -1,0 +1,6 @@
+"""Sample albums made by code, each photo with its exact ground truth."""
+
+from infra.samples.album import ALBUMS, album
+from infra.samples.photo import Sample, encode_jpeg
+
+__all__ = ["ALBUMS", "Sample", "album", "encode_jpeg"]
