@@ -46,16 +46,6 @@ class JobMessage(Struct, frozen=True):
     batch_concurrency: int
 
 
-class InlineMessage(Struct, frozen=True):
-    """The self-contained `input` for the Runpod console: one photo in, results out as base64."""
-
-    concepts: dict[str, ConceptRule]
-    image_url: str | None = None
-    image_base64: str | None = None
-    protect: list[str] | None = None
-    preset: str = "interior"
-
-
 class ItemError(Struct, frozen=True):
     """Why an item failed: a stable code, a sentence for a person, whether trying again may help."""
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import cv2
-import numpy as np
 from msgspec import Struct
 
 from gpu_handler.imaging.decode import decode_image
@@ -14,7 +12,7 @@ from gpu_handler.pipeline.plan import Plan
 from gpu_handler.pipeline.stopping import StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
 from gpu_handler.pipeline.worker import Worker
-from gpu_handler.rules.compose import Layer, compose
+from gpu_handler.rules.compose import Layer, compose, spared, strongest
 from gpu_handler.segment.base import Segmentation, Segmenter
 from shared.messages import ItemWarning
 from shared.rules import parse_rule
@@ -70,6 +68,7 @@ def apply(
     guide = EdgeGuide(pixels)
     masks = {seen.concept: guide.alpha(seen.logits) for seen in found if seen.found}
     shields = [mask for concept, mask in masks.items() if concept in plan.protect]
+    shield = strongest(shields)
     layers = [
         Layer(concept, parse_rule(rule), masks[concept])
         for concept, rule in plan.rules.items()
@@ -77,14 +76,6 @@ def apply(
     ]
     composed = compose(pixels, layers, shields)
     findings = make_findings(engine, plan, found, composed, warnings)
-    applied = masks | {layer.concept: _applied(layer.alpha, shields) for layer in layers}
+    applied = masks | {layer.concept: spared(layer.alpha, shield) for layer in layers}
     return PaintedPhoto(composed.pixels, applied, findings)
 
-
-def _applied(alpha: Alpha, shields: Sequence[Alpha]) -> Alpha:
-    """What protection leaves of a layer's alpha: the arithmetic that `compose` documents."""
-    if not shields:
-        return alpha
-    shield: Alpha = np.maximum.reduce(shields)
-    keep = cv2.subtract(cv2.bitwise_not(shield), shield)  # 255 - 2 * shield, at least 0
-    return np.asarray(cv2.multiply(alpha, keep, scale=1 / 255), np.uint8)

@@ -11,10 +11,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from gpu_handler.imaging.pixels import Pixels
 from shared.presets import Concept
-
-Pixels: TypeAlias = NDArray[np.uint8]
-"""(H, W, 3) uint8, sRGB, upright."""
 
 Logits: TypeAlias = NDArray[np.float32]
 """(h, w) float32 on a grid stretched over the photo; > 0 means inside."""

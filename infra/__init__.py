@@ -1,0 +1,1 @@
+"""Everything that starts, wires or deploys the two programs. Nothing imports it."""
