@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from PIL import Image
 
 from infra.client import Job, PaletteClient, RuleAction
 from infra.local.stack import Stack
+from infra.samples import Sample, album
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +75,7 @@ def encode(pixels: NDArray[np.uint8], form: str) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+@cache
+def photos_of(preset: str, scale: float) -> tuple[Sample, ...]:
+    """An album, rendered once for all tests."""
+    return tuple(album(preset, scale=scale))

@@ -1,6 +1,7 @@
 """Both sample albums through the real stack, measured against exact ground truth."""
 
 import io
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,8 +11,8 @@ from PIL import Image
 
 from gpu_handler.imaging.color import linear_to_oklab, srgb_to_linear
 from infra.client import RuleAction
-from infra.samples import Sample, album, encode_jpeg
-from tests.e2e.conftest import Phone, read_image
+from infra.samples import Sample, encode_jpeg
+from tests.e2e.conftest import Phone, photos_of, read_image
 
 pytestmark = pytest.mark.e2e
 
@@ -19,7 +20,7 @@ SURFACE = {"interior": "Wall", "seller": "Body"}
 COLOR = {"interior": "sage", "seller": "terracotta"}
 
 
-def lightness(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def lightness(pixels: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
     """OKLab L of (N, 3) uint8 sRGB."""
     return linear_to_oklab(srgb_to_linear(pixels / 255.0))[..., 0]
 
@@ -32,7 +33,7 @@ def overlap(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
 
 @pytest.mark.parametrize("preset", ["interior", "seller"])
 def test_an_album_comes_back_painted_and_protected(phone: Phone, preset: str) -> None:
-    samples = album(preset, scale=0.5)
+    samples = photos_of(preset, 0.5)
     photos = [encode_jpeg(sample) for sample in samples]
     concept = SURFACE[preset]
 
@@ -80,9 +81,10 @@ def check_photo(
 def check_instances(body: bytes, concept: str) -> None:
     data = msgspec.json.decode(body)
     assert data["engine"] == "classical"
-    assert data["max_abs_diff_in_protect"] == 0
-    found = next(entry for entry in data["concepts"] if entry["concept"] == concept)
+    assert data["protect"]["max_abs_diff_in_protect"] == 0
+    found = data["concepts"][concept]
     numbers = [instance["number"] for instance in found["instances"]]
+    assert numbers
     assert numbers == list(range(1, len(numbers) + 1))
     for instance in found["instances"]:
         assert {"score", "box", "area"} <= instance.keys()
@@ -97,5 +99,5 @@ def check_nothing_private(data: bytes) -> None:
 
 
 def test_the_samples_do_carry_what_must_not_come_out() -> None:
-    with Image.open(io.BytesIO(encode_jpeg(album("interior", scale=0.25)[0]))) as image:
+    with Image.open(io.BytesIO(encode_jpeg(photos_of("interior", 0.25)[0]))) as image:
         assert image.getexif().get_ifd(0x8825), "without GPS on the way in, the test proves nothing"

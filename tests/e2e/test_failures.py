@@ -7,8 +7,7 @@ from sqlalchemy import create_engine, text
 
 from infra.client import Job, RuleAction
 from infra.local.stack import Stack
-from infra.samples import album
-from tests.e2e.conftest import Phone, encode
+from tests.e2e.conftest import Phone, encode, photos_of
 
 pytestmark = pytest.mark.e2e
 
@@ -16,7 +15,7 @@ WALL = {"Wall": RuleAction("recolor", "navy")}
 
 
 def album_of_ten() -> list[bytes]:
-    return [encode(sample.pixels, "JPEG") for sample in album("interior", scale=0.5)[:2]] * 5
+    return [encode(sample.pixels, "JPEG") for sample in photos_of("interior", 0.5)[:2]] * 5
 
 
 def wait_for_first_item(phone: Phone, job_id: str) -> Job:

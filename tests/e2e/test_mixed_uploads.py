@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from infra.client import RuleAction
-from infra.samples import album
-from tests.e2e.conftest import Phone, encode
+from tests.e2e.conftest import Phone, encode, photos_of
 
 pytestmark = pytest.mark.e2e
 
@@ -17,7 +16,7 @@ WALL = {"Wall": RuleAction("recolor", "navy")}
 
 
 def test_one_bad_file_fails_alone_and_its_credit_comes_back(phone: Phone) -> None:
-    pixels = album("interior", scale=0.25)[0].pixels
+    pixels = photos_of("interior", 0.25)[0].pixels
     truncated = encode(pixels, "JPEG")[:2000]
     photos = [
         encode(pixels, "PNG"),
@@ -49,7 +48,7 @@ def test_an_album_of_bad_files_costs_nothing(phone: Phone) -> None:
 
 
 def test_the_orientation_of_the_phone_is_honoured(phone: Phone) -> None:
-    pixels = album("interior", scale=0.25)[0].pixels
+    pixels = photos_of("interior", 0.25)[0].pixels
     exif = Image.Exif()
     exif[0x0112] = 6
     buffer = io.BytesIO()
@@ -62,7 +61,7 @@ def test_the_orientation_of_the_phone_is_honoured(phone: Phone) -> None:
 
 
 def test_a_concept_that_is_not_there_is_said_and_changes_nothing(phone: Phone) -> None:
-    pixels = album("seller", scale=0.25)[0].pixels
+    pixels = photos_of("seller", 0.25)[0].pixels
 
     job = phone.run("seller", [encode(pixels, "PNG")], {"zebra": RuleAction("recolor", "black")})
 
