@@ -228,6 +228,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
             "poll, download."
         ),
         path="/docs",
+        use_handler_docstrings=True,
         render_plugins=[
             ContractJson(path="/openapi.json", media_type=MediaType.JSON),
             TryItPage(path="/"),
