@@ -105,5 +105,5 @@ class RunpodClient:
             raise RunpodRefused(f"{method} answered {status}")
         try:
             return msgspec.json.decode(response.content, type=answer)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RunpodTransient(f"{method} answered something else than documented") from error

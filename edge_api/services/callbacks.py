@@ -73,9 +73,12 @@ def check_keys(job: Job, result: ItemResult) -> None:
         raise CallbackUnauthorized("idx is not this job's")
     if result.idempotency_key != idempotency_key(job.id, result.idx, result.attempt):
         raise CallbackUnauthorized("idempotency_key is not this job's")
-    if result.status is ItemStatus.FAILED:
-        return
-    if result.output_key != output_key(job.user_id, job.id, result.idx):
-        raise CallbackUnauthorized("output_key is not this job's")
-    if result.preview_key != preview_key(job.user_id, job.id, result.idx):
-        raise CallbackUnauthorized("preview_key is not this job's")
+    owner = (job.user_id, job.id, result.idx)
+    failed = result.status is ItemStatus.FAILED
+    _check_key("output_key", result.output_key, output_key(*owner), optional=failed)
+    _check_key("preview_key", result.preview_key, preview_key(*owner), optional=failed)
+
+
+def _check_key(name: str, sent: str | None, own: str, *, optional: bool) -> None:
+    if sent != own and not (optional and sent is None):
+        raise CallbackUnauthorized(f"{name} is not this job's")

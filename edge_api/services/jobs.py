@@ -186,7 +186,8 @@ def read_job(connection: Connection, user_id: str, job_id: str) -> tuple[Job, li
 
 def read_item(connection: Connection, user_id: str, job_id: str, idx: int) -> tuple[Job, Item]:
     job = read_owned_job(connection, user_id, job_id)
-    item = find_item(connection, job_id, idx)
+    # A number from a path may be larger than any that the database takes.
+    item = find_item(connection, job_id, idx) if 0 <= idx < job.total_items else None
     if item is None:
         raise NotFound("The job has no such item.")
     return job, item

@@ -121,7 +121,7 @@ def apply_output(
     """Take over the items of a handler's summary whose callbacks did not arrive."""
     try:
         items = msgspec.json.decode(output, type=JobSummary).items
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         logger.warning(
             "output is no summary", extra={"dispatch_id": dispatch.id, "reason": str(error)}
         )

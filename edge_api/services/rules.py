@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 
-import msgspec
 from sqlalchemy import Connection
 
 from edge_api.domain.errors import (
@@ -17,11 +16,12 @@ from edge_api.domain.ids import new_id
 from edge_api.storage.database import Database
 from edge_api.storage.rules import (
     Rule,
+    RuleChange,
+    change_rule,
     delete_rule,
     find_rule,
     insert_rule,
     list_rules,
-    replace_rule,
 )
 from edge_api.storage.users import find_user, release_rule_slot, take_rule_slot
 from shared.presets import PRESETS, Preset, UnknownPreset, find_preset
@@ -72,14 +72,13 @@ class Rules:
             rule.concepts if concepts is None else concepts,
             rule.protect if protect is None else protect,
         )
-        changed = msgspec.structs.replace(
-            rule,
-            name=rule.name if name is None else name,
-            concepts=checked,
-            protect=protected,
-            updated_at=time.time(),
+        change = RuleChange(
+            name=name,
+            concepts=None if concepts is None else checked,
+            protect=None if protect is None else protected,
         )
-        if not await self._database.write(replace_rule, user_id, changed):
+        changed = await self._database.write(change_rule, user_id, rule_id, change, time.time())
+        if changed is None:
             raise RuleNotFound
         return changed
 

@@ -1,5 +1,6 @@
 """How items and jobs end, and what is given back. Plain transactions; every one is idempotent."""
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from edge_api.domain.jobs import JobStatus, outcome
@@ -17,6 +18,10 @@ from edge_api.storage.ledger import Kind, move_credits
 from edge_api.storage.users import release_job_slot
 from shared.messages import ItemError, ItemResult, ItemStatus
 
+UNEXPLAINED = ItemError(
+    "ITEM_FAILED", "The photo could not be processed; the credit came back.", True
+)
+
 
 def record_result(connection: Connection, job_id: str, result: ItemResult, now: float) -> bool:
     """Write how one item ended, and end the job with its last item.
@@ -25,11 +30,18 @@ def record_result(connection: Connection, job_id: str, result: ItemResult, now: 
     """
     if not touch_working_job(connection, job_id, now):
         return False
-    if not finish_item(connection, job_id, result, now):
+    if not finish_item(connection, job_id, _explained(result), now):
         return False
     done = int(result.status is ItemStatus.DONE)
     _settle(connection, count_ended_items(connection, job_id, done, 1 - done), now)
     return True
+
+
+def _explained(result: ItemResult) -> ItemResult:
+    """An item has an error where it failed, and nowhere else."""
+    if result.status is ItemStatus.DONE:
+        return replace(result, error=None)
+    return replace(result, error=result.error or UNEXPLAINED)
 
 
 def abandon_items(connection: Connection, job_id: str, error: ItemError, now: float) -> None:

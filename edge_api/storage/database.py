@@ -35,7 +35,10 @@ class SqliteDatabase:
     """SQLite has one writer: it gets one thread, and readers run beside it (WAL)."""
 
     def __init__(self, url: URL, readers: int = 3) -> None:
-        self._engine = create_engine(url, pool_size=readers + 1, max_overflow=0)
+        # Parameters hold device hashes, which open accounts: no error text may repeat them.
+        self._engine = create_engine(
+            url, pool_size=readers + 1, max_overflow=0, hide_parameters=True
+        )
         self._reads = self._engine.execution_options(read_only=True)
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = ThreadPoolExecutor(readers, "sqlite-reader")

@@ -139,9 +139,11 @@ def record_refused(connection: Connection, dispatch_id: str, error: str, next_at
 
 
 def postpone(connection: Connection, dispatch_id: str, next_at: float) -> None:
-    """Look at this row again from `next_at` on, whatever its state."""
+    """Ask about this row again from `next_at` on. One that was canceled meanwhile stays due."""
     connection.execute(
-        update(dispatches).where(dispatches.c.id == dispatch_id).values(next_at=next_at)
+        update(dispatches)
+        .where(dispatches.c.id == dispatch_id, dispatches.c.state == DispatchState.SUBMITTED)
+        .values(next_at=next_at)
     )
 
 

@@ -1,5 +1,6 @@
 """Rows of saved rules. The owner stands in every WHERE."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from msgspec import Struct
@@ -21,6 +22,14 @@ class Rule(Struct, frozen=True):
     updated_at: float
 
 
+class RuleChange(Struct, frozen=True):
+    """What is None stays as it is."""
+
+    name: str | None = None
+    concepts: dict[str, RequestedRule] | None = None
+    protect: list[str] | None = None
+
+
 def insert_rule(connection: Connection, user_id: str, rule: Rule) -> None:
     connection.execute(insert(rules).values(user_id=user_id, **_columns(rule)))
 
@@ -38,13 +47,24 @@ def find_rule(connection: Connection, user_id: str, rule_id: str) -> Rule | None
     return None if row is None else _rule(row)
 
 
-def replace_rule(connection: Connection, user_id: str, rule: Rule) -> bool:
-    changed = connection.execute(
+def change_rule(
+    connection: Connection, user_id: str, rule_id: str, change: RuleChange, now: float
+) -> Rule | None:
+    """Write what is given, and nothing else: two changes at once do not undo each other."""
+    given: dict[str, object] = {"updated_at": now}
+    if change.name is not None:
+        given["name"] = change.name
+    if change.concepts is not None:
+        given["concepts"] = _stored(change.concepts)
+    if change.protect is not None:
+        given["protect"] = change.protect
+    row = connection.execute(
         update(rules)
-        .where(rules.c.id == rule.id, rules.c.user_id == user_id)
-        .values(**_columns(rule))
-    )
-    return changed.rowcount == 1
+        .where(rules.c.id == rule_id, rules.c.user_id == user_id)
+        .values(**given)
+        .returning(rules)
+    ).one_or_none()
+    return None if row is None else _rule(row)
 
 
 def delete_rule(connection: Connection, user_id: str, rule_id: str) -> bool:
@@ -59,13 +79,17 @@ def _columns(rule: Rule) -> dict[str, object]:
         "id": rule.id,
         "name": rule.name,
         "preset_id": rule.preset_id,
-        "concepts": {
-            concept: {"action": requested.action, "value": requested.value or ""}
-            for concept, requested in rule.concepts.items()
-        },
+        "concepts": _stored(rule.concepts),
         "protect": rule.protect,
         "created_at": rule.created_at,
         "updated_at": rule.updated_at,
+    }
+
+
+def _stored(concepts: Mapping[str, RequestedRule]) -> dict[str, dict[str, str]]:
+    return {
+        concept: {"action": requested.action, "value": requested.value or ""}
+        for concept, requested in concepts.items()
     }
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Masks = dict[str, NDArray[np.bool_]]
-Color = tuple[int, int, int]
+Color = tuple[int, ...]
 
 
 class Canvas:
@@ -14,7 +14,7 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.size = np.array([width, height])
-        self.image = np.zeros((height, width, 3), np.float32)
+        self.image: NDArray[np.float32] = np.zeros((height, width, 3), np.float32)
         self.owner = np.zeros((height, width), np.uint8)
         self.names = ["nothing"]
         across, down = np.linspace(0, 1, width), np.linspace(0, 1, height)
@@ -32,7 +32,7 @@ class Canvas:
         shade = 1 + slope * (self.x - 0.5)
         alpha = (cover.astype(np.float32) / 255)[..., None]
         paint = np.array(color, np.float32) * shade[..., None]
-        self.image = self.image * (1 - alpha) + paint * alpha
+        self.image = (self.image * (1 - alpha) + paint * alpha).astype(np.float32)
         if name not in self.names:
             self.names.append(name)
         self.owner[cover > 127] = self.names.index(name)
@@ -85,7 +85,8 @@ def _boards(c: Canvas, floor: Color) -> None:
         cv2.line(lines, start, end, 160, 1, cv2.LINE_AA)
     lines[c.owner != c.names.index("Floor")] = 0
     alpha = (lines.astype(np.float32) / 255)[..., None]
-    c.image = c.image * (1 - alpha) + np.array(dark, np.float32) * alpha
+    mixed = c.image * (1 - alpha) + np.array(dark, np.float32) * alpha
+    c.image = mixed.astype(np.float32)
 
 
 def bottle(
@@ -96,7 +97,7 @@ def bottle(
     table = tuple(int(v * 0.88) for v in backdrop)
     c.box("wall", backdrop, 0, 0, 1, 0.68)
     c.box("table", table, 0, 0.68, 1, 1)
-    c.image = cv2.GaussianBlur(c.image, (0, 0), 5)
+    c.image = np.asarray(cv2.GaussianBlur(c.image, (0, 0), 5), np.float32)
     shadow = np.zeros(c.owner.shape, np.uint8)
     cv2.ellipse(
         shadow,

@@ -1,0 +1,168 @@
+"""Transactions: whole or not at all, off the event loop, one writer at a time."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import Connection, text
+
+from edge_api.storage.database import Database, open_database
+from edge_api.storage.ledger import Kind, ledger_sum, move_credits
+from tests.edge_api import rows
+
+T = TypeVar("T")
+Use = Callable[[Callable[[Database], Awaitable[T]]], T]
+
+
+@pytest.fixture
+def use(database_url: str) -> Use[object]:
+    """Runs a coroutine with an open database and closes it again."""
+
+    def run(work: Callable[[Database], Awaitable[object]]) -> object:
+        async def whole() -> object:
+            database = open_database(database_url)
+            try:
+                return await work(database)
+            finally:
+                await database.close()
+
+        return asyncio.run(whole())
+
+    return run
+
+
+def count_users(connection: Connection) -> int:
+    return connection.execute(text("SELECT count(*) FROM users")).scalar_one()
+
+
+def test_a_write_is_there_for_the_next_read(use: Use[object]) -> None:
+    async def work(database: Database) -> tuple[str, int]:
+        return await database.write(rows.new_user), await database.read(count_users)
+
+    assert isinstance(found := use(work), tuple)
+    assert found[1] == 1
+
+
+def test_a_write_that_raises_leaves_nothing(use: Use[object]) -> None:
+    def half(connection: Connection) -> None:
+        rows.new_user(connection)
+        raise LookupError
+
+    async def work(database: Database) -> int:
+        with pytest.raises(LookupError):
+            await database.write(half)
+        return await database.read(count_users)
+
+    assert use(work) == 0
+
+
+def test_what_a_read_writes_is_rolled_back(use: Use[object]) -> None:
+    async def work(database: Database) -> int:
+        await database.read(rows.new_user)
+        return await database.read(count_users)
+
+    assert use(work) == 0
+
+
+def test_reads_go_on_beside_a_long_write(use: Use[object]) -> None:
+    release = threading.Event()
+
+    def slow(connection: Connection) -> None:
+        rows.new_user(connection)
+        release.wait(10)
+
+    async def work(database: Database) -> tuple[object, object]:
+        write = asyncio.create_task(database.write(slow))
+        try:
+            async with asyncio.timeout(5):
+                before = [await database.read(count_users) for _ in range(5)]
+        finally:
+            release.set()
+        await write
+        return before, await database.read(count_users)
+
+    assert use(work) == ([0] * 5, 1)
+
+
+def test_the_loop_runs_on_during_a_transaction(use: Use[object]) -> None:
+    async def work(database: Database) -> int:
+        write = asyncio.create_task(database.write(lambda _: time.sleep(0.2)))
+        ticks = 0
+        while not write.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        return ticks
+
+    ticks = use(work)
+    assert isinstance(ticks, int)
+    assert ticks >= 5
+
+
+def test_two_writers_count_exactly(database_url: str, use: Use[object]) -> None:
+    """Two processes' databases on one file, each with increments that read first."""
+
+    def increment(connection: Connection) -> None:
+        found = connection.execute(text("SELECT credits FROM users")).scalar_one()
+        connection.execute(text("UPDATE users SET credits = :c"), {"c": found + 1})
+
+    async def work(first: Database) -> int:
+        second = open_database(database_url)
+        user = await first.write(rows.new_user)
+        await asyncio.gather(
+            *(database.write(increment) for _ in range(25) for database in (first, second))
+        )
+        await second.close()
+        await first.write(
+            lambda c: c.execute(text("UPDATE users SET credits = credits - 50")).rowcount
+        )
+        return await first.read(rows.credits_of, user)
+
+    assert use(work) == 10
+
+
+def test_closing_waits_for_the_transaction_under_way(database_url: str, use: Use[object]) -> None:
+    started = threading.Event()
+
+    def slow(connection: Connection) -> None:
+        started.set()
+        time.sleep(0.2)
+        rows.new_user(connection)
+
+    async def begin(database: Database) -> None:
+        task = asyncio.create_task(database.write(slow))
+        await asyncio.to_thread(started.wait)
+        task.cancel()
+
+    async def count(database: Database) -> int:
+        return await database.read(count_users)
+
+    use(begin)
+    assert use(count) == 1
+
+
+@pytest.mark.parametrize("url", ["postgresql://localhost/db", "sqlite://", "mysql://x/y"])
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="sqlite"):
+        open_database(url)
+
+
+def test_credits_move_with_the_row_that_explains_it(connection: Connection) -> None:
+    user = rows.new_user(connection)
+    assert move_credits(connection, user, Kind.ADJUST, 5, 1.0, None)
+    assert move_credits(connection, user, Kind.ADJUST, -15, 2.0, None)
+    assert rows.credits_of(connection, user) == ledger_sum(connection, user) == 0
+
+
+@pytest.mark.parametrize("amount", [-11, -(10**6)])
+def test_credits_never_fall_below_zero(connection: Connection, amount: int) -> None:
+    user = rows.new_user(connection)
+    assert move_credits(connection, user, Kind.ADJUST, amount, 1.0, None) is False
+    assert rows.credits_of(connection, user) == ledger_sum(connection, user) == 10
+
+
+def test_nobody_s_credits_do_not_move(connection: Connection) -> None:
+    assert move_credits(connection, "user_gone", Kind.GRANT, 5, 1.0, None) is False
+    assert ledger_sum(connection, "user_gone") == 0
