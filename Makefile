@@ -34,7 +34,7 @@ serve: $(STAMPS)/local ## Run the local stack until Ctrl-C; PORT=8787 DATA_DIR=.
 	@exec $(BIN)/python -m infra.local --port $(PORT) --data-dir $(DATA_DIR)
 
 test: $(STAMPS)/test ## Run the default test suite
-	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 check: lint types ## Format check, lint, types and import contracts
 

@@ -1,7 +1,6 @@
 """`python -m infra.demo`: albums of photos through the whole stack, on this machine."""
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -25,7 +24,6 @@ PIPE_WIDTH = 120
 def main(arguments: Sequence[str]) -> int:
     """The exit code, as `--help` explains it."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
-    unwind_on_signals()
     try:
         options = read_arguments(arguments)
         albums = plan_albums(options)
@@ -43,10 +41,10 @@ def main(arguments: Sequence[str]) -> int:
         return FAILED
     print_summary(console, finished.albums)
     _say_where(console, options, finished)
-    return _verdict(options, finished)
+    return exit_code(options, finished)
 
 
-def _verdict(options: Options, finished: Finished) -> int:
+def exit_code(options: Options, finished: Finished) -> int:
     """Sample photos must all be done. Own ones may be unreadable: then one that is done will do."""
     done = [outcome.done for album in finished.albums for outcome in album.outcomes]
     if all(done) or (options.photos and any(done)):
@@ -58,7 +56,6 @@ def _verdict(options: Options, finished: Finished) -> int:
 
 def _say_where(console: Console, options: Options, finished: Finished) -> None:
     folders = ", ".join(f"{album.folder}/" for album in finished.albums)
-    own = shlex.join(["make", "demo", "PHOTOS=kitchen.jpg hall.heic", "RULE=Wall=recolor:sage"])
     lines = {
         "contact sheet": str(finished.sheet),
         "results": folders,
@@ -66,7 +63,7 @@ def _say_where(console: Console, options: Options, finished: Finished) -> None:
         "go on": "make serve   runs the stack until Ctrl-C; README.md has the API by example",
     }
     if not options.photos:
-        lines["your photos"] = own
+        lines["your photos"] = 'make demo PHOTOS="kitchen.jpg hall.heic" RULE="Wall=recolor:sage"'
     for label, text in lines.items():
         console.print(Text.assemble((f"  {label:<14}", "bold"), text), soft_wrap=True)
 
@@ -76,4 +73,5 @@ def _complain(text: str) -> None:
 
 
 if __name__ == "__main__":
+    unwind_on_signals()
     sys.exit(main(sys.argv[1:]))

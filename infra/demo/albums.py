@@ -16,7 +16,7 @@ from shared.presets import PRESETS
 from shared.rules import InvalidRules, RequestedRule, resolve_rules
 
 SHOWCASE: dict[str, dict[str, RuleAction]] = {
-    "interior": {"Wall": RuleAction("recolor", "sage"), "Floor": RuleAction("tone", "warm")},
+    "interior": {"Wall": RuleAction("recolor", "teal"), "Floor": RuleAction("tone", "warm")},
     "seller": {"Body": RuleAction("recolor", "terracotta")},
 }
 """The rules for photos that come without one, by preset."""

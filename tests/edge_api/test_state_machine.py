@@ -177,7 +177,16 @@ class Jobs(RuleBasedStateMachine):
     @precondition(lambda self: self.owners)
     @rule(pick=PICK)
     def cancel(self, pick: int) -> None:
-        user, job_id = self.job(pick)
+        self._cancel(self.job(pick)[1])
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK, idx=st.integers(0, 2), status=ENDS)
+    def call_back_and_cancel(self, pick: int, idx: int, status: ItemStatus) -> None:
+        self.call_back(pick, idx, status)
+        self._cancel(self.attempt(pick).job_id)
+
+    def _cancel(self, job_id: str) -> None:
+        user = self.owners[job_id]
         with suppress(InvalidTransition):
             self.commit(lambda c: cancel_owned_job(c, user, job_id, self.now))
 

@@ -13,6 +13,7 @@ _FLAT = 1.6  # CIELAB units per pixel below which a pixel lies inside a patch
 _LINE_EDGE = 3.0  # a long straight line counts as at least this steep
 _LIKELY_EDGE = 2.0  # so does its likely continuation
 _EXTEND = 0.1  # of the diagonal
+_CORNER = 0.035  # of the diagonal
 
 
 class Cells(Struct, frozen=True, eq=False):
@@ -54,7 +55,8 @@ def cells(view: View) -> Cells:
 def _edges(view: View) -> Floats:
     edges = view.gradient.copy()
     lines = view.lines.tolist()
-    _raise(edges, [_extended(line, view.shape) for line in lines], _LIKELY_EDGE)
+    drawn_on = [_extended(line, view.shape) for line in lines]
+    _raise(edges, drawn_on + _bridges(lines, view.shape), _LIKELY_EDGE)
     _raise(edges, lines, _LINE_EDGE)
     return edges
 
@@ -77,6 +79,15 @@ def _extended(line: list[float], shape: tuple[int, int]) -> list[float]:
         if (far < 0).any() or (far >= size).any():
             ends[i] = far
     return ends.ravel().tolist()
+
+
+def _bridges(lines: list[list[float]], shape: tuple[int, int]) -> list[list[float]]:
+    """What closes the corner between two lines that end close to each other."""
+    ends = np.array(lines).reshape(-1, 2)
+    apart = np.hypot(*(ends[:, None] - ends[None]).transpose(2, 0, 1))
+    near = (apart > 2) & (apart < _CORNER * float(np.hypot(*shape)))
+    pairs = np.argwhere(np.triu(near))
+    return [[*ends[i].tolist(), *ends[j].tolist()] for i, j in pairs.tolist()]
 
 
 def _flood(view: View, edges: Floats) -> Labels:

@@ -54,7 +54,7 @@ class _Reading:
 
     def _one(self, concept: str) -> Segmentation:
         rule = _RULES.get(concept)
-        if rule is None or self.view.too_small:
+        if rule is None or self.view.too_small or self.view.blank:
             return absent(concept, self.view.shape)
         return segmentation(concept, self.view.shape, rule(self))
 

@@ -51,7 +51,9 @@ def _panes(view: View, outline: Outline, taken: Mask, wall: float) -> Mask | Non
     lit = outlines(closed(inside & (light > level), 9))
     largest = max(lit, key=cv2.contourArea)
     hull = filled(view.shape, [np.asarray(cv2.convexHull(largest), np.int32)]) & inside
-    panes = hull if straightness(largest) > _STRAIGHT and hull.sum() > 0.5 * inside.sum() else inside
+    panes = (
+        hull if straightness(largest) > _STRAIGHT and hull.sum() > 0.72 * inside.sum() else inside
+    )
     return panes if _beside(panes, taken) and _above_floor(panes) else None
 
 
@@ -93,5 +95,10 @@ def doors(scene: Scene, room: Room) -> list[Mask]:
 
 def _tall_and_plain(r: Region, aspect: float) -> bool:
     wide, high = r.box[2] - r.box[0], r.box[3] - r.box[1]
-    tall = high > 0.25 and high * aspect > 1.3 * wide and r.box[1] > 0.04 and r.sides[1] + r.sides[3] == 0
+    tall = (
+        high > 0.25
+        and high * aspect > 1.3 * wide
+        and 0.04 < r.box[1] < 0.5
+        and r.sides[1] + r.sides[3] == 0
+    )
     return tall and r.area > 0.012 and r.texture < 3 and r.girth > 0.02

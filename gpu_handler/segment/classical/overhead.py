@@ -17,10 +17,12 @@ def find_ceiling(scene: Scene) -> set[int]:
     found = grow(
         scene,
         {best.index} | sure,
-        lambda r, near: _overhead(r)
-        and r.box[3] < low
-        and hue_shift(r, near) < 6
-        and lightness_shift(r, near) < (12 if r.girth > 0.012 else 20),
+        lambda r, near: (
+            _overhead(r)
+            and r.box[3] < low
+            and hue_shift(r, near) < 6
+            and lightness_shift(r, near) < (12 if r.girth > 0.012 else 20)
+        ),
         steep=2.0,
     )
     return found | _shaded_rim(scene, found, low + 0.02)
@@ -42,7 +44,12 @@ def _shaded_rim(scene: Scene, ceiling: set[int], low: float) -> set[int]:
 
 
 def _overhead(r: Region) -> bool:
-    return r.box[3] < 0.55 and r.center[1] < 0.33 and (r.texture < 3 or r.girth < 0.012) and r.color[0] > 45
+    return (
+        r.box[3] < 0.55
+        and r.center[1] < 0.33
+        and (r.texture < 3 or r.girth < 0.012)
+        and r.color[0] > 45
+    )
 
 
 def _likely(r: Region) -> float:

@@ -10,6 +10,7 @@ from gpu_handler.segment.classical.shapes import Floats, Mask, opened, pieces
 _PILE = 5.0  # texture from which a floor counts as rough all over, in units of L
 _FOOT = 0.07  # of the photo's height: how far below a wall a floor begins, past its skirting
 _LEAST = 0.006
+_RISE = 0.05  # of the photo's height
 
 
 def find_floor(fine: Scene, coarse: Scene, wall: Mask) -> Mask:
@@ -25,16 +26,27 @@ def _floor(scene: Scene, wall: Mask) -> set[int]:
 
     def likely(r: Region) -> float:
         meets = foot[r.index] + 0.1 * (r.sides[1] + r.sides[2] + r.sides[3])
-        return float(np.sqrt(r.area) * meets) if _below(r) and r.chroma < 60 and r.color[0] > 14 else 0.0
+        return (
+            float(np.sqrt(r.area) * meets)
+            if _below(r) and r.chroma < 60 and r.color[0] > 14
+            else 0.0
+        )
 
     best = max(scene.regions, key=lambda r: likely(r) * (r.sides[2] > 0.01))
     if likely(best) < _LEAST or best.area < 0.01:
         return set()
-    others = {r.index for r in scene.regions if _part(r, best)}
+    # What begins higher up than the floor does stands on it.
+    top = best.box[1] - _RISE
+    others = {r.index for r in scene.regions if r.box[1] > top and _part(r, best)}
     return grow(
         scene,
         {best.index} | others,
-        lambda r, near: _below(r) and (r.area < 0.01 or _same(r, near)) and _alike(r, near, 14),
+        lambda r, near: (
+            r.box[1] > top
+            and _below(r)
+            and (r.area < 0.01 or _same(r, near))
+            and _alike(r, near, 14)
+        ),
         steep=2 + 0.4 * best.texture,
     )
 

@@ -26,17 +26,17 @@ def find_walls(scene: Scene, ceiling: set[int]) -> set[int]:
     others = {
         r.index
         for r in scene.regions
-        if likely(r) > 0.006
-        and anchored(r)
-        and _same_paint(r, best, 13 if meets_ceiling(r) else 6)
+        if likely(r) > 0.006 and anchored(r) and _same_paint(r, best, 13 if meets_ceiling(r) else 6)
     }
     return grow(
         scene,
         {best.index} | others,
-        lambda r, near: r.index not in ceiling
-        and _upright(r)
-        and hue_shift(r, near) < 6
-        and lightness_shift(r, near) < 20,
+        lambda r, near: (
+            r.index not in ceiling
+            and _upright(r)
+            and hue_shift(r, near) < 6
+            and lightness_shift(r, near) < 20
+        ),
         steep=2.2,
     )
 

@@ -14,8 +14,10 @@ WORK = 512
 """Longest side that the photo is analysed at; the logits come on this grid."""
 
 _RELIEF = 25.0  # grey levels for half a unit of L, fewer for the next
+_BLANK = 1.0  # CIELAB units of deviation, all over the photo
 _LINE = 0.06  # of the diagonal: shorter straight lines are texture, longer ones are structure
-_HUE_LINE = 0.1  # the same for lines in hue alone, which bounced light draws too
+_HUE_BLANK = 1.0  # CIELAB units of deviation, all over the photo
+_LINE = 0.065  # the same for lines in hue alone, which bounced light draws too
 
 
 class View:
@@ -29,6 +31,11 @@ class View:
     def too_small(self) -> bool:
         """Whether there is too little to tell anything from."""
         return min(self.shape) < 24
+
+    @cached_property
+    def blank(self) -> bool:
+        """Whether the photo is of one colour: a lens cap, an empty page."""
+        return bool(self.lab.std(axis=(0, 1)).max() < _BLANK)
 
     @cached_property
     def smooth(self) -> NDArray[np.uint8]:
