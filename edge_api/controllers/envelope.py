@@ -1,7 +1,7 @@
 """The one shape of every answer: `{success, data, error, meta}`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar, cast
 
@@ -73,11 +73,17 @@ def ok(data: T, next_cursor: str | None = None) -> Envelope[T]:
 
 
 def error_response(
-    status: int, code: str, message: str, details: Details | None = None
+    status: int,
+    code: str,
+    message: str,
+    details: Details | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response[ErrorEnvelope]:
     body = ErrorBody(code, message, UNSET if details is None else details)
-    headers = {"Retry-After": "5"} if status in {429, 503} else None
-    return Response(ErrorEnvelope(body, meta()), status_code=status, headers=headers)
+    sent = {"Retry-After": "5"} if status in {429, 503} else {}
+    return Response(
+        ErrorEnvelope(body, meta()), status_code=status, headers={**sent, **(headers or {})}
+    )
 
 
 AnyRequest = Request[object, object, State]
@@ -104,6 +110,9 @@ _HTTP_CODES = {
     503: "UNAVAILABLE",
 }
 
+_HUNG_UP = "client disconnected prematurely"
+"""How the framework says so, with a 500: all in a day's work on a mobile network."""
+
 _MESSAGES = {
     404: "There is nothing at this address.",
     405: "This address does not take this method.",
@@ -116,10 +125,15 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[ErrorEnvel
     status = error.status_code
     if status == 400:
         return domain_error(request, InvalidRequest(_problems(error)))
+    if error.detail == _HUNG_UP:
+        logger.info("the caller hung up")
+        return error_response(400, "VALIDATION_ERROR", "The body broke off.")
     if status >= 500:
         return internal_error(request, error)
     message = _MESSAGES.get(status, error.detail)
-    return error_response(status, _HTTP_CODES.get(status, "VALIDATION_ERROR"), message)
+    code = _HTTP_CODES.get(status, "VALIDATION_ERROR")
+    # A 405 has to name the methods that are allowed.
+    return error_response(status, code, message, headers=error.headers)
 
 
 def _problems(error: HTTPException) -> Sequence[Problem]:

@@ -78,4 +78,3 @@ def apply(
     findings = make_findings(engine, plan, found, composed, warnings)
     applied = masks | {layer.concept: spared(layer.alpha, shield) for layer in layers}
     return PaintedPhoto(composed.pixels, applied, findings)
-

@@ -45,6 +45,7 @@ from edge_api.services.jobs import (
 from edge_api.services.reconcile import apply_status, retry_or_abandon
 from edge_api.storage import tables
 from edge_api.storage.dispatches import (
+    LIVE,
     Dispatch,
     claim_new,
     claim_submitted,
@@ -64,6 +65,7 @@ REQUESTS = [
 
 # Which of the things there are; small numbers are the newest, which is where most happens.
 PICK = st.one_of(st.integers(0, 1), st.integers(0, 20))
+COUNTS = st.sampled_from([1, 2, 3, 9, 10, 11, 99, 101, 200, 201])
 ENDS = st.sampled_from([ItemStatus.DONE, ItemStatus.DONE, ItemStatus.FAILED])
 
 
@@ -119,6 +121,12 @@ class Jobs(RuleBasedStateMachine):
     def attempt(self, pick: int) -> Dispatch:
         return self.attempts[sorted(self.attempts)[-1 - pick % len(self.attempts)]]
 
+    def live_attempts(self) -> list[Dispatch]:
+        """Those that somebody works on."""
+        states = tables.dispatches.c.state.in_(LIVE)
+        found = self.commit(lambda c: c.execute(select(tables.dispatches.c.id).where(states)).all())
+        return [self.attempts[found_id] for (found_id,) in found if found_id in self.attempts]
+
     def result(self, dispatch: Dispatch, idx: int, status: ItemStatus) -> ItemResult:
         owner = self.commit(lambda c: rows.job(c, dispatch.job_id))
         return rows.result(owner, dispatch, idx % owner.total_items, status)
@@ -140,7 +148,7 @@ class Jobs(RuleBasedStateMachine):
             return job_id
         return None
 
-    @rule(who=st.integers(0, 1), count=st.one_of(st.integers(1, 3), st.integers(1, 201)))
+    @rule(who=st.integers(0, 1), count=COUNTS)
     def create(self, who: int, count: int) -> None:
         self.reserve(who, count)
 
@@ -179,11 +187,11 @@ class Jobs(RuleBasedStateMachine):
     def cancel(self, pick: int) -> None:
         self._cancel(self.job(pick)[1])
 
-    @precondition(lambda self: self.attempts)
-    @rule(pick=PICK, idx=st.integers(0, 2), status=ENDS)
-    def call_back_and_cancel(self, pick: int, idx: int, status: ItemStatus) -> None:
-        self.call_back(pick, idx, status)
-        self._cancel(self.attempt(pick).job_id)
+    @rule(idx=st.integers(0, 2), status=ENDS)
+    def cancel_in_the_middle(self, idx: int, status: ItemStatus) -> None:
+        for dispatch in self.live_attempts():
+            self._call_back(dispatch, idx, status)
+            self._cancel(dispatch.job_id)
 
     def _cancel(self, job_id: str) -> None:
         user = self.owners[job_id]
@@ -254,16 +262,20 @@ class Jobs(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, idx=st.integers(0, 2), status=ENDS)
     def call_back(self, pick: int, idx: int, status: ItemStatus) -> None:
-        dispatch = self.attempt(pick)
+        """From a worker whose attempt may be over."""
+        self._call_back(self.attempt(pick), idx, status)
+
+    @rule(ends=st.lists(ENDS, min_size=1, max_size=3))
+    def call_back_for_all(self, ends: list[ItemStatus]) -> None:
+        """What the workers do when nothing goes wrong."""
+        for dispatch in self.live_attempts():
+            for idx, status in enumerate(ends):
+                self._call_back(dispatch, idx, status)
+
+    def _call_back(self, dispatch: Dispatch, idx: int, status: ItemStatus) -> None:
         result = self.result(dispatch, idx, status)
         with suppress(AlreadyCanceled, Superseded):
             self.commit(lambda c: apply_callback(c, dispatch.job_id, result, self.now))
-
-    @precondition(lambda self: self.attempts)
-    @rule(pick=PICK, ends=st.lists(ENDS, min_size=3, max_size=3))
-    def call_back_for_all(self, pick: int, ends: list[ItemStatus]) -> None:
-        for idx, status in enumerate(ends):
-            self.call_back(pick, idx, status)
 
     @rule(seconds=st.sampled_from([1, 6, 61, 3601, 90_000]))
     def wait(self, seconds: int) -> None:

@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from gpu_handler.segment.classical.palette import palette
 from gpu_handler.segment.classical.shapes import Floats
@@ -10,7 +9,7 @@ from gpu_handler.segment.classical.view import View
 
 _RING = 0.03  # of the shorter side: the border that is taken for backdrop
 _ROUGH = 5.0  # texture in units of L
-_SHADOW = 0.35  # darkest a shadow leaves the backdrop, as a share of its lightness
+_SHADOW = 0.5  # darkest a shadow leaves the backdrop, as a share of its lightness
 
 
 def strangeness(view: View) -> Floats:
@@ -67,11 +66,12 @@ def _away_from_all(lab: Floats, colors: Floats) -> Floats:
 def _away(lab: Floats, color: Floats) -> Floats:
     """Distance from a backdrop colour, or from that colour in shadow, whichever is nearer."""
     apart = lab - color
-    plain = np.sqrt((apart * apart * (0.6, 1.3, 1.3)).sum(axis=2))
+    weighed = apart * apart * np.array((0.6, 1.3, 1.3), np.float32)
+    plain = np.sqrt(weighed.sum(axis=2)).astype(np.float32)
     ratio = lab[..., 0] / np.maximum(color[..., 0], 1)
     # A shadow scales lightness and chroma alike, smoothly.
     dimmed = lab[..., 1:] - color[..., 1:] * ratio[..., None]
     shade = 2.0 * np.sqrt((dimmed * dimmed).sum(axis=2)) + 12 * np.maximum(0, 1 - ratio)
     in_shadow = (ratio < 1) & (ratio > _SHADOW)
-    nearer: NDArray[np.float64] = np.where(in_shadow, np.minimum(plain, shade), plain)
-    return nearer.astype(np.float32)
+    plain[in_shadow] = np.minimum(plain, shade)[in_shadow]
+    return plain.astype(np.float32)

@@ -20,6 +20,7 @@ from gpu_handler.segment.classical.shapes import (
 from gpu_handler.segment.classical.view import View
 
 _LEAST = 0.006  # of the picture
+_PANES = 0.72  # of a window with its frame that the panes make up at least
 _STRAIGHT = 0.86  # of its quadrilateral that a four-sided thing fills
 
 
@@ -29,18 +30,23 @@ def find_windows(view: View, room: Room) -> list[Mask]:
         return []
     taken = room.wall | room.ceiling | room.floor
     wall = float(np.median(view.lab[..., 0][room.wall]))
-    holes = outlines(opened(~taken, 5))
     bright = closed((view.lab[..., 0] > max(64.0, wall + 10)) & ~taken, 9)
     found: list[Mask] = []
-    for outline in holes + outlines(opened(bright, 5)):
-        panes = _panes(view, outline, taken, wall)
+    # A hole is the window and its frame; a bright place may be cut by what stands before it.
+    places = [(o, _PANES) for o in outlines(opened(~taken, 5))]
+    places += [(o, 0.5) for o in outlines(opened(bright, 5))]
+    for outline, least in places:
+        panes = _panes(view, outline, taken, wall, least)
         if panes is not None and not any((panes & other).any() for other in found):
             found.append(panes)
     return found
 
 
-def _panes(view: View, outline: Outline, taken: Mask, wall: float) -> Mask | None:
-    """The lit part of what `outline` encloses, or None where that is no window."""
+def _panes(view: View, outline: Outline, taken: Mask, wall: float, least: float) -> Mask | None:
+    """The lit part of what `outline` encloses, or None where that is no window.
+
+    All of it, where the lit part is no straight-sided piece of at least the share `least`.
+    """
     if cv2.contourArea(outline) < _LEAST * taken.size or straightness(outline) < _STRAIGHT:
         return None
     inside = filled(view.shape, [outline]) & ~taken
@@ -51,9 +57,8 @@ def _panes(view: View, outline: Outline, taken: Mask, wall: float) -> Mask | Non
     lit = outlines(closed(inside & (light > level), 9))
     largest = max(lit, key=cv2.contourArea)
     hull = filled(view.shape, [np.asarray(cv2.convexHull(largest), np.int32)]) & inside
-    panes = (
-        hull if straightness(largest) > _STRAIGHT and hull.sum() > 0.72 * inside.sum() else inside
-    )
+    framed = straightness(largest) > _STRAIGHT and hull.sum() > least * inside.sum()
+    panes = hull if framed else inside
     return panes if _beside(panes, taken) and _above_floor(panes) else None
 
 

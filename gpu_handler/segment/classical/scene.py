@@ -53,7 +53,7 @@ class Scene:
     def regions(self) -> list[Region]:
         labels, lab = self.labels, self.view.lab
         light, green, blue = (self._means(lab[..., c]) for c in range(3))
-        y, x = np.indices(labels.shape, np.int64)
+        y, x = (np.asarray(place, np.int64) for place in np.indices(labels.shape))
         left, right = self._extent(x)
         top, bottom = self._extent(y)
         cx, cy = (self._means(place / place.shape[i]) for i, place in ((1, x), (0, y)))

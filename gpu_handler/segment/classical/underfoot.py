@@ -26,11 +26,8 @@ def _floor(scene: Scene, wall: Mask) -> set[int]:
 
     def likely(r: Region) -> float:
         meets = foot[r.index] + 0.1 * (r.sides[1] + r.sides[2] + r.sides[3])
-        return (
-            float(np.sqrt(r.area) * meets)
-            if _below(r) and r.chroma < 60 and r.color[0] > 14
-            else 0.0
-        )
+        able = _below(r) and r.chroma < 60 and r.color[0] > 14
+        return float(np.sqrt(r.area) * meets) if able else 0.0
 
     best = max(scene.regions, key=lambda r: likely(r) * (r.sides[2] > 0.01))
     if likely(best) < _LEAST or best.area < 0.01:
@@ -38,17 +35,12 @@ def _floor(scene: Scene, wall: Mask) -> set[int]:
     # What begins higher up than the floor does stands on it.
     top = best.box[1] - _RISE
     others = {r.index for r in scene.regions if r.box[1] > top and _part(r, best)}
-    return grow(
-        scene,
-        {best.index} | others,
-        lambda r, near: (
-            r.box[1] > top
-            and _below(r)
-            and (r.area < 0.01 or _same(r, near))
-            and _alike(r, near, 14)
-        ),
-        steep=2 + 0.4 * best.texture,
-    )
+
+    def joins(r: Region, near: Region) -> bool:
+        piece = r.area < 0.01 or _same(r, near)
+        return piece and r.box[1] > top and _below(r) and _alike(r, near, 14)
+
+    return grow(scene, {best.index} | others, joins, steep=2 + 0.4 * best.texture)
 
 
 def _below(r: Region) -> bool:

@@ -13,11 +13,10 @@ from gpu_handler.segment.classical.shapes import Floats, spread
 WORK = 512
 """Longest side that the photo is analysed at; the logits come on this grid."""
 
-_RELIEF = 25.0  # grey levels for half a unit of L, fewer for the next
 _BLANK = 1.0  # CIELAB units of deviation, all over the photo
+_RELIEF = 25.0  # grey levels for half a unit of L, fewer for the next
 _LINE = 0.06  # of the diagonal: shorter straight lines are texture, longer ones are structure
-_HUE_BLANK = 1.0  # CIELAB units of deviation, all over the photo
-_LINE = 0.065  # the same for lines in hue alone, which bounced light draws too
+_HUE_LINE = 0.065  # the same for lines in hue alone, which bounced light draws too
 
 
 class View:

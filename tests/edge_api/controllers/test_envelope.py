@@ -38,7 +38,11 @@ def test_an_unknown_address(service: Service, method: str, path: str) -> None:
     ],
 )
 def test_a_method_that_an_address_does_not_take(phone: Phone, method: str, path: str) -> None:
-    assert code(phone.call(method, path)) == (405, "METHOD_NOT_ALLOWED")
+    response = phone.call(method, path)
+    assert code(response) == (405, "METHOD_NOT_ALLOWED")
+    allowed = response.headers["allow"].replace(" ", "").split(",")
+    assert allowed
+    assert method not in allowed
 
 
 TOO_LARGE = b'{"device_hash": "' + b"x" * 300_000 + b'"}'

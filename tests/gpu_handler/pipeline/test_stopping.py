@@ -23,16 +23,16 @@ def stored_results(lab: Lab) -> set[str]:
 
 def test_cancelled_job_reports_what_it_did_and_drops_the_rest(lab: Lab) -> None:
     message = lab.job(8)
+    lab.engine.gate = gate = threading.Event()
+    lab.engine.gated_from = 5
 
     async def go() -> JobSummary:
         async with lab.worker(1) as worker:
             job = begin(worker, message)
-            await until(lambda: len(lab.api.results) == 3)
-            lab.engine.gate = threading.Event()
-            await until(lambda: lab.engine.calls == 5)
+            await until(lambda: lab.engine.calls == 5 and len(lab.api.results) == 4)
             job.cancel()
             await asyncio.sleep(0.05)
-            lab.engine.gate.set()
+            gate.set()
             summary = await job
             assert job.cancelling() == 0, "a timeout further out would take it for its own"
             return summary
