@@ -157,12 +157,16 @@ def _clear(points: Vectors, towards: Vectors, boxes: Vectors) -> Floats:
     """1 where nothing stands between a point and point + towards, else 0 (slab test)."""
     if boxes.shape[1] == 0:
         return np.ones(len(points), np.float32)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = (1 / towards)[:, None]
-        one, two = (boxes[0] - points[:, None]) * inverse, (boxes[1] - points[:, None]) * inverse
-        enter, leave = np.minimum(one, two).max(-1), np.maximum(one, two).min(-1)
+    shape = (len(points), boxes.shape[1])
+    enter, leave = np.full(shape, -np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    for axis in range(3):  # much faster than a reduction over three numbers
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inverse = 1 / towards[:, axis, None]
+            one = (boxes[0, :, axis] - points[:, axis, None]) * inverse
+            two = (boxes[1, :, axis] - points[:, axis, None]) * inverse
+        enter, leave = np.maximum(enter, np.fmin(one, two)), np.minimum(leave, np.fmax(one, two))
     blocked = (enter < leave) & (leave > 0.01) & (enter < 1)
-    return 1 - blocked.any(1).astype(np.float32)
+    return np.where(blocked.any(axis=1), 0, 1).astype(np.float32)
 
 
 def _openness(points: Vectors, normal: Vectors, boxes: Sequence[Box]) -> Floats:

@@ -1,6 +1,7 @@
 """What a phone makes of the light: exposure, lens blur, vignetting, noise, JPEG with EXIF."""
 
 import io
+from functools import cache
 
 import cv2
 import numpy as np
@@ -12,6 +13,9 @@ from infra.samples.camera import Floats, Vectors
 
 BLUR = 0.0004
 """Standard deviation of the lens blur, in picture widths."""
+
+CURVE_STEPS = 4096
+CURVE_END = 4 * CURVE_STEPS
 
 
 class Sample(Struct, frozen=True, eq=False):
@@ -40,15 +44,24 @@ def develop(light: Vectors, film: Film) -> NDArray[np.uint8]:
     height, width = light.shape[:2]
     exposed = light * np.asarray(film.balance, np.float32) * film.exposure
     exposed = cv2.GaussianBlur(exposed, (0, 0), max(0.3, BLUR * width)) * _vignette(height, width)
-    # A shoulder like a phone's: straight in the shadows, never a hard edge into white.
-    bent = np.where(exposed < 0.6, exposed, 0.6 + 0.4 * (1 - np.exp(-(exposed - 0.6) / 0.4)))
-    bent = np.maximum(bent, 0.0)
-    curved = np.where(bent <= 0.0031308, bent * 12.92, 1.055 * np.power(bent, 1 / 2.4) - 0.055)
+    curved = np.take(_curve(), np.clip(exposed * CURVE_STEPS, 0, CURVE_END).astype(np.int32))
     random = np.random.default_rng(film.seed)
     grain = random.standard_normal((height, width, 1), dtype=np.float32)
     grain = grain + 0.5 * random.standard_normal((height, width, 3), dtype=np.float32)
     grain = cv2.GaussianBlur(grain, (0, 0), 0.6) * film.noise
-    return np.clip(curved * 255 + grain + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(curved + grain, 0, 255).astype(np.uint8)
+
+
+@cache
+def _curve() -> Floats:
+    """8-bit sRGB for linear light in steps of 1 / CURVE_STEPS, half a level added for rounding.
+
+    A shoulder like a phone's: straight in the shadows, never a hard edge into white.
+    """
+    light = np.arange(CURVE_END + 1, dtype=np.float32) / CURVE_STEPS
+    bent = np.where(light < 0.6, light, 0.6 + 0.4 * (1 - np.exp(-(light - 0.6) / 0.4)))
+    curved = np.where(bent <= 0.0031308, bent * 12.92, 1.055 * np.power(bent, 1 / 2.4) - 0.055)
+    return (curved * 255 + 0.5).astype(np.float32)
 
 
 def cover(seen: NDArray[np.bool_]) -> NDArray[np.uint8]:
