@@ -7,9 +7,10 @@ import sys
 import uvicorn
 
 from edge_api.asgi import create_app
-from edge_api.logs import configure_logs
-from edge_api.settings import Settings, SettingsError
+from edge_api.settings import Settings
 from edge_api.storage.migrate import upgrade
+from shared.environment import SettingsError
+from shared.logs import configure_logs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = Settings.from_env(os.environ)
-        configure_logs(settings.log_level)
+        configure_logs(settings.log_level, sys.stderr)
     except (SettingsError, ValueError) as error:
         sys.stderr.write(f"edge_api: {error}\n")
         return 2

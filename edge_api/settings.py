@@ -1,26 +1,15 @@
 """The service's settings: read once from the environment, refused with a line that names one."""
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from shared.signing import signing_key
-
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-MIN_SECRET_BYTES = 32
-"""RFC 7518, section 3.2: an HS256 key is at least as long as its hash."""
+from shared.environment import Environment, SettingsError, check_origin
 
 
-class SettingsError(Exception):
-    """A setting is missing or malformed; the message names it."""
-
-
-class Environment(StrEnum):
+class Mode(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
 
@@ -43,7 +32,7 @@ class Secret:
 class Settings(Struct, frozen=True):
     """`callback_secrets` holds the current secret first, then those still accepted."""
 
-    environment: Environment
+    mode: Mode
     database_url: str
     jwt_secret: Secret
     callback_secrets: tuple[Secret, ...]
@@ -66,143 +55,67 @@ class Settings(Struct, frozen=True):
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises SettingsError for the first setting that is missing or malformed."""
-        read = _Reader(environ)
-        return cls(
-            environment=read.environment("ENV"),
-            database_url=read.database("DATABASE_URL", "sqlite:///edge.db"),
-            jwt_secret=read.secret("JWT_SECRET"),
-            callback_secrets=read.secrets("GPU_CALLBACK_SECRET"),
-            storage_endpoint=read.storage_endpoint(),
-            storage_access_key=read.key("R2_ACCESS_KEY_ID"),
-            storage_secret_key=Secret(read.key("R2_SECRET_ACCESS_KEY")),
-            storage_bucket=read.name("R2_BUCKET_NAME", "s3-images"),
-            runpod_base_url=read.url("RUNPOD_BASE_URL", "https://api.runpod.ai/v2"),
-            runpod_api_key=Secret(read.key("RUNPOD_API_KEY")),
-            runpod_endpoint_id=read.name("RUNPOD_ENDPOINT_ID"),
-            public_url=read.url("PUBLIC_URL"),
-            cors_origins=read.origins("CORS_ORIGINS"),
-            log_level=read.log_level("LOG_LEVEL", "INFO"),
-            batch_concurrency=read.positive("BATCH_CONCURRENCY", 4),
-            token_lifetime=read.positive("TOKEN_LIFETIME_SEC", 30 * 86400),
-            upload_window=read.positive("UPLOAD_WINDOW_SEC", 3600),
-            execute_window=read.positive("EXECUTE_WINDOW_SEC", 24 * 3600),
+        env = Environment(environ)
+        settings = cls(
+            mode=Mode(env.choice("ENV", "development", tuple(Mode))),
+            database_url=_database(env),
+            jwt_secret=Secret(env.secret("JWT_SECRET")),
+            callback_secrets=tuple(map(Secret, env.signing_secrets("GPU_CALLBACK_SECRET"))),
+            storage_endpoint=_storage_endpoint(env),
+            storage_access_key=env.key("R2_ACCESS_KEY_ID"),
+            storage_secret_key=Secret(env.key("R2_SECRET_ACCESS_KEY")),
+            storage_bucket=env.name("R2_BUCKET_NAME", "s3-images"),
+            runpod_base_url=env.url("RUNPOD_BASE_URL", "https://api.runpod.ai/v2"),
+            runpod_api_key=Secret(env.key("RUNPOD_API_KEY")),
+            runpod_endpoint_id=env.name("RUNPOD_ENDPOINT_ID"),
+            public_url=env.url("PUBLIC_URL"),
+            cors_origins=_origins(env),
+            log_level=env.log_level(),
+            batch_concurrency=env.whole("BATCH_CONCURRENCY", 4, high=32),
+            token_lifetime=env.whole("TOKEN_LIFETIME_SEC", 30 * 86400),
+            upload_window=env.whole("UPLOAD_WINDOW_SEC", 3600),
+            execute_window=env.whole("EXECUTE_WINDOW_SEC", 24 * 3600),
         )
+        if settings.mode is Mode.PRODUCTION:
+            _refuse_development(settings)
+        return settings
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def _given(self, name: str) -> str:
-        value = self._environ.get(name, "").strip()
-        if not value.isprintable():  # a line break, or bytes that are not UTF-8
-            raise SettingsError(f"{name} must be printable text")
-        return value
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._given(name) or default
-        if value is None:
-            raise SettingsError(f"{name} is not set")
-        return value
-
-    def list(self, name: str) -> tuple[str, ...]:
-        parts = (part.strip() for part in self._given(name).split(","))
-        return tuple(part for part in parts if part)
-
-    def positive(self, name: str, default: int) -> int:
-        text = self.text(name, str(default))
-        if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10**9):
-            raise SettingsError(f"{name} must be a positive whole number")
-        return int(text)
-
-    def environment(self, name: str) -> Environment:
-        try:
-            return Environment(self.text(name, "development"))
-        except ValueError:
-            raise SettingsError(f"{name} must be 'development' or 'production'") from None
-
-    def key(self, name: str) -> str:
-        """What goes into a header or a signature: visible ASCII."""
-        value = self.text(name)
-        if re.fullmatch(r"[!-~]+", value) is None:
-            raise SettingsError(f"{name} must be ASCII without spaces")
-        return value
-
-    def name(self, name: str, default: str | None = None) -> str:
-        """One segment of a path."""
-        value = self.text(name, default)
-        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value) is None:
-            raise SettingsError(f"{name} must be letters, digits, '.', '_' and '-'")
-        return value
-
-    def database(self, name: str, default: str) -> str:
-        value = self.text(name, default)
-        scheme, _, path = value.partition(":///")
-        if scheme != "sqlite" or not path or path.startswith(":memory:"):
-            raise SettingsError(f"{name} must be sqlite:///<path>")
-        if not Path(path.partition("?")[0]).parent.is_dir():
-            raise SettingsError(f"{name} names a folder that does not exist")
-        return value
-
-    def log_level(self, name: str, default: str) -> str:
-        level = self.text(name, default).upper()
-        if level not in LOG_LEVELS:
-            raise SettingsError(f"{name} must be one of {', '.join(LOG_LEVELS)}")
-        return level
-
-    def secret(self, name: str) -> Secret:
-        return self._long_enough(name, self.text(name))
-
-    def secrets(self, name: str) -> tuple[Secret, ...]:
-        """Several, parted by commas, of which each can sign."""
-        values = self.list(name)
-        if not values:
-            raise SettingsError(f"{name} is not set")
-        for value in values:
-            try:
-                signing_key(value)
-            except ValueError as error:
-                raise SettingsError(f"{name}: {error}") from None
-        return tuple(self._long_enough(name, value) for value in values)
-
-    def _long_enough(self, name: str, value: str) -> Secret:
-        if len(value.encode()) < MIN_SECRET_BYTES:
-            raise SettingsError(f"{name} must be at least {MIN_SECRET_BYTES} bytes long")
-        return Secret(value)
-
-    def url(self, name: str, default: str | None = None) -> str:
-        value = self.text(name, default).rstrip("/")
-        if not _is_url(value):
-            raise SettingsError(f"{name} must be an http(s) URL")
-        return value
-
-    def origin(self, name: str, value: str) -> str:
-        """Scheme, host and port: what a browser sends, and what object URLs begin with."""
-        if not _is_url(value) or urlsplit(value).path:
-            raise SettingsError(f"{name} must be like https://host or http://host:port")
-        return value
-
-    def origins(self, name: str) -> tuple[str, ...]:
-        return tuple(
-            value if value == "*" else self.origin(name, value) for value in self.list(name)
-        )
-
-    def storage_endpoint(self) -> str:
-        if endpoint := self._given("R2_ENDPOINT_URL"):
-            return self.origin("R2_ENDPOINT_URL", endpoint.rstrip("/"))
-        account = self._given("R2_ACCOUNT_ID")
-        if not account:
-            raise SettingsError("R2_ACCOUNT_ID (or R2_ENDPOINT_URL) is not set")
-        if not (account.isascii() and account.isalnum()):
-            raise SettingsError("R2_ACCOUNT_ID must be letters and digits")
-        return f"https://{account}.r2.cloudflarestorage.com"
+def _refuse_development(settings: Settings) -> None:
+    """Tokens and photos travel encrypted, and no page of a stranger may read answers."""
+    urls = {
+        "PUBLIC_URL": settings.public_url,
+        "R2_ENDPOINT_URL": settings.storage_endpoint,
+        "RUNPOD_BASE_URL": settings.runpod_base_url,
+    }
+    for name, url in urls.items():
+        if not url.startswith("https://"):
+            raise SettingsError(name, "must be https with ENV=production")
+    if "*" in settings.cors_origins:
+        raise SettingsError("CORS_ORIGINS", "must name origins with ENV=production")
 
 
-def _is_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        named = parts.hostname is not None and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
-        return False
-    plain = value.isascii() and not set("?#@ ") & set(value)
-    return named and plain and parts.scheme in {"http", "https"}
+def _database(env: Environment) -> str:
+    value = env.text("DATABASE_URL", "sqlite:///edge.db")
+    scheme, _, path = value.partition(":///")
+    if scheme != "sqlite" or not path or path.startswith(":memory:"):
+        raise SettingsError("DATABASE_URL", "must be sqlite:///<path>")
+    if not Path(path.partition("?")[0]).parent.is_dir():
+        raise SettingsError("DATABASE_URL", "names a folder that does not exist")
+    return value
+
+
+def _origins(env: Environment) -> tuple[str, ...]:
+    name = "CORS_ORIGINS"
+    return tuple(one if one == "*" else check_origin(name, one) for one in env.parts(name))
+
+
+def _storage_endpoint(env: Environment) -> str:
+    if env.given("R2_ENDPOINT_URL"):
+        return env.origin("R2_ENDPOINT_URL")
+    account = env.given("R2_ACCOUNT_ID")
+    if not account:
+        raise SettingsError("R2_ACCOUNT_ID (or R2_ENDPOINT_URL)", "is not set")
+    if not (account.isascii() and account.isalnum()):
+        raise SettingsError("R2_ACCOUNT_ID", "must be letters and digits")
+    return f"https://{account}.r2.cloudflarestorage.com"

@@ -16,14 +16,15 @@ from gpu_handler import console
 from gpu_handler.callback import CallbackClient
 from gpu_handler.fetch import Fetcher
 from gpu_handler.inputs import InlineRequest, InputRefused, invalid, read_input
-from gpu_handler.logs import configure_logs, log_context
 from gpu_handler.pipeline.job import JobRun
 from gpu_handler.pipeline.plan import PlanRefused
 from gpu_handler.pipeline.worker import Worker
 from gpu_handler.segment.base import Segmenter
 from gpu_handler.segment.classical import ClassicalSegmenter
-from gpu_handler.settings import SegmenterChoice, Settings, SettingsError
+from gpu_handler.settings import SegmenterChoice, Settings
 from gpu_handler.shutdown import ShutdownHook
+from shared.environment import SettingsError
+from shared.logs import configure_logs, log_context
 from shared.messages import JobMessage
 from shared.objects import ObjectStore
 
@@ -121,7 +122,7 @@ def load_engine(settings: Settings) -> Segmenter:
             log.warning("SEGMENTER=auto: this version has no learned model, classical is used")
             return ClassicalSegmenter()
         case SegmenterChoice.SAM3:
-            raise SettingsError("SEGMENTER: sam3 is not part of this version")
+            raise SettingsError("SEGMENTER", "sam3 is not part of this version")
         case _:
             assert_never(settings.segmenter)
 
@@ -138,7 +139,7 @@ def main() -> int:
     import runpod  # takes over a second and configures logging: not before settings are good
     from runpod.serverless.modules.worker_state import JobsProgress
 
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, sys.stdout)
     worker = build_worker(settings)
     hook = ShutdownHook(worker.drain, lambda: JobsProgress().get_job_count() == 0)
 

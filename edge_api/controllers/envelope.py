@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, Struct, UnsetType
 
 from edge_api.domain.errors import Details, DomainError, InvalidRequest
-from edge_api.logs import request_id
+from shared.logs import logged_as
 from shared.rules import Problem
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def timestamp(seconds: float) -> str:
 
 def meta(next_cursor: str | None = None) -> Meta:
     return Meta(
-        request_id.get() or "",
+        logged_as("request_id") or "",
         timestamp(datetime.now(UTC).timestamp()),
         UNSET if next_cursor is None else next_cursor,
     )

@@ -7,7 +7,7 @@ import time
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from edge_api.logs import request_id
+from shared.logs import log_context
 
 logger = logging.getLogger("edge_api.access")
 
@@ -35,7 +35,12 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         identifier = _identify(scope)
-        token = request_id.set(identifier)
+        with log_context(request_id=identifier):
+            await self._logged(scope, receive, send, identifier)
+
+    async def _logged(
+        self, scope: HTTPScope, receive: Receive, send: Send, identifier: str
+    ) -> None:
         started, status = time.perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:
@@ -44,17 +49,13 @@ class RequestLog:
                 status = message["status"]
                 present = {name.lower() for name, _ in message["headers"]}
                 added = [pair for pair in _HEADERS if pair[0] not in present]
-                message["headers"] = [
-                    *message["headers"],
-                    *added,
-                    (b"x-request-id", identifier.encode()),
-                ]
+                own = (b"x-request-id", identifier.encode())
+                message["headers"] = [*message["headers"], *added, own]
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            milliseconds = round((time.perf_counter() - started) * 1000, 1)
             logger.info(
                 "request",
                 extra={
@@ -62,11 +63,10 @@ class RequestLog:
                     # The path alone: a query may hold a signature.
                     "path": scope["path"],
                     "status": status,
-                    "ms": milliseconds,
+                    "ms": round((time.perf_counter() - started) * 1000, 1),
                     "user_id": scope.get("user"),
                 },
             )
-            request_id.reset(token)
 
 
 def _identify(scope: HTTPScope) -> str:

@@ -17,9 +17,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from edge_api.logs import JsonFormatter, request_id
 from edge_api.storage.migrate import upgrade
 from infra.local.store import ServedStore
+from shared.logs import JsonLines, log_context
 from tests.edge_api.phone import Phone
 from tests.edge_api.service import environment, open_engine
 from tests.edge_api.worker import Worker
@@ -207,7 +207,7 @@ def test_the_loops_say_what_they_do(log: tuple[str, list[str]]) -> None:
 def _format(message: str, **extra: object) -> str:
     logger = logging.getLogger("test")
     record = logger.makeRecord("test", logging.INFO, "f", 1, message, (), None, extra=extra)
-    return JsonFormatter().format(record)
+    return JsonLines().format(record)
 
 
 @pytest.mark.parametrize("message", ["two\nlines", 'a "quote"', "\u2028 한국어 \x00 \x1b[31m"])
@@ -230,8 +230,5 @@ def test_extra_values_of_any_type_are_written() -> None:
 
 def test_outside_a_request_there_is_no_request_id() -> None:
     assert "request_id" not in json.loads(_format("m"))
-    token = request_id.set("abc")
-    try:
+    with log_context(request_id="abc"):
         assert json.loads(_format("m"))["request_id"] == "abc"
-    finally:
-        request_id.reset(token)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge_api.settings import Settings, SettingsError
+from edge_api.settings import Settings
+from shared.environment import SettingsError
 
 COMPLETE = {
     "DATABASE_URL": "sqlite:///edge.db",
@@ -121,7 +122,7 @@ def test_a_malformed_setting_is_named_and_not_shown(name: str, value: str) -> No
         ("JWT_SECRET", "c" * 32),
         ("JWT_SECRET", "비" * 11),
         ("GPU_CALLBACK_SECRET", "a" * 32 + " , " + "b" * 32),
-        ("GPU_CALLBACK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("GPU_CALLBACK_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
         ("R2_ENDPOINT_URL", "http://127.0.0.1:9000"),
         ("R2_ENDPOINT_URL", "http://[::1]:9000"),
         ("PUBLIC_URL", "https://api.test/v1/"),
@@ -144,3 +145,18 @@ def test_the_current_callback_secret_comes_first() -> None:
     new, old = "n" * 32, "o" * 32
     secrets = read(GPU_CALLBACK_SECRET=f"{new},{old}").callback_secrets
     assert [secret.reveal() for secret in secrets] == [new, old]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PUBLIC_URL", "http://api.test"),
+        ("R2_ENDPOINT_URL", "http://127.0.0.1:9000"),
+        ("RUNPOD_BASE_URL", "http://127.0.0.1:8000/v2"),
+        ("CORS_ORIGINS", "*"),
+    ],
+)
+def test_production_refuses_what_is_for_development(name: str, value: str) -> None:
+    assert read(**{name: value})
+    with pytest.raises(SettingsError, match=f"^{name}: .*production"):
+        read(ENV="production", **{name: value})

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_handler.settings import SegmenterChoice, Settings, SettingsError
+from gpu_handler.settings import SegmenterChoice, Settings
+from shared.environment import SettingsError
 
 GIVEN = {
     "STORAGE_S3_ENDPOINT": "https://account.r2.cloudflarestorage.com/",

@@ -28,7 +28,7 @@ _BACKDROP = 5.0  # CIELAB units from the backdrop within which a place shows it
 _SAME = 18.0  # CIELAB units over all channels: two pieces of one product
 _EYE = 0.03  # of the product's area
 _PRINT = 0.03  # of a label's area that its letters cover at least
-_OTHERS = 0.6  # of the product's area that other things may cover; more is not a product shot
+_OTHERS = 0.45  # of the product's area that other things may cover; more is not a product shot
 
 
 def find_body(view: View) -> Mask:

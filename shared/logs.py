@@ -1,12 +1,12 @@
-"""JSON lines on stdout, each with the job and the Runpod request it belongs to."""
+"""JSON lines, each with the request or job that it belongs to: the same in both programs."""
 
 import json
 import logging
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import TextIO
 
 _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never changed in place
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -25,27 +25,33 @@ def log_context(**fields: str) -> Generator[None]:
         _context.reset(token)
 
 
+def logged_as(field: str) -> str | None:
+    """What the surrounding `log_context` gave for a field."""
+    return _context.get().get(field)
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line; what a record carries in `extra` becomes fields of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
             **_context.get(),
         }
         line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure_logs(level: str) -> None:
+def configure_logs(level: str, output: TextIO) -> None:
     """Replace whatever the root logger has; libraries stay at WARNING and above."""
-    output = logging.StreamHandler(sys.stdout)
-    output.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[output], force=True)
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import Generator
 
 import pytest
 
-from gpu_handler.logs import JsonLines, configure_logs, log_context
 from gpu_handler.pipeline.lanes import Lanes
+from shared.logs import JsonLines, configure_logs, log_context
 
 log = logging.getLogger("gpu_handler.test")
 
@@ -38,7 +39,7 @@ def test_line_is_json_with_context_and_extras() -> None:
         told = line(record)
 
     assert told["message"] == "벽 7"
-    assert (told["level"], told["request_id"], told["job_id"]) == ("INFO", "runpod-1", "job-1")
+    assert (told["level"], told["request_id"], told["job_id"]) == ("info", "runpod-1", "job-1")
     assert told["timings"] == {"total": 1.5}
     assert "job_id" not in line(record)
 
@@ -55,7 +56,7 @@ def test_line_stays_one_line_with_a_traceback_and_odd_values() -> None:
     text = JsonLines().format(record)
 
     assert "\n" not in text
-    assert "ValueError" in json.loads(text)["exception"]
+    assert "ValueError" in json.loads(text)["traceback"]
 
 
 def test_threads_of_a_job_log_with_its_id() -> None:
@@ -73,7 +74,7 @@ def test_threads_of_a_job_log_with_its_id() -> None:
 
 @pytest.mark.usefixtures("own_root")
 def test_libraries_that_write_urls_are_kept_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs("DEBUG")
+    configure_logs("DEBUG", sys.stdout)
 
     logging.getLogger("httpx").info("GET https://x.test/?token=canary")
     log.debug("ours")
