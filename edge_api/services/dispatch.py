@@ -33,7 +33,9 @@ BATCH = 16
 MAX_TRIES = 12
 """With the backoff below about eight minutes of Runpod not answering."""
 
-FIRST_POLL = 5.0
+FIRST_POLL = 2.0
+"""Seconds after the submit: soon enough to show that work has begun."""
+
 QUEUE_BUDGET = 3600.0
 SECONDS_PER_JOB, SECONDS_PER_ITEM = 300.0, 30.0
 

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import api, presigning
+from tests.benchmarks import api, photo, presigning
 
-TABLES = {"presigning": presigning.run, "api": api.run}
+TABLES = {"presigning": presigning.run, "api": api.run, "photo": photo.run}
 
 
 def main() -> int:
