@@ -164,7 +164,7 @@ class Room(Scene):
 
 
 def living_room(scale: float) -> Sample:
-    room = Room(Shell(5.2, 2.7, 5.4, matte("#E9DFC9"), planks("#B98E5E")))
+    room = Room(Shell(5.2, 2.7, 5.4, matte("#DDC9A0"), planks("#B98E5E")))
     room.window(3.15, 0.85, 1.35, 1.45, view("#DCEBFA", "#7E9A6B", 0.45))
     room.picture(
         1.1, 1.35, 0.95, 0.7, canvas(("#2F4858", "#F6AE2D", "#F4EBD9", "#C8553D"), 61), "#2B2118"
