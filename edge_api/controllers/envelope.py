@@ -1,6 +1,7 @@
 """The one shape of every answer: `{success, data, error, meta}`."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar, cast
@@ -143,12 +144,19 @@ def _problems(error: HTTPException) -> Sequence[Problem]:
     return problems or [Problem("body", error.detail)]
 
 
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
 def _problem(entry: dict[str, object]) -> Problem:
     key, message = str(entry.get("key", "")), str(entry.get("message", ""))
-    if key in {"", "data"}:
+    path = "" if key == "data" else key
+    if missing := _MISSING.fullmatch(message):
+        # msgspec names the object that lacks a field; people look for the field.
+        return Problem(f"{path}.{missing[1]}".lstrip("."), "is missing")
+    if not path:
         # An empty body arrives as the bare name of the handler's parameter.
         return Problem("body", "is empty" if message == "'data'" else message)
-    return Problem(key, message)
+    return Problem(path, message)
 
 
 def internal_error(_: AnyRequest, error: Exception) -> Response[ErrorEnvelope]:

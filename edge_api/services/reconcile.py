@@ -150,9 +150,9 @@ def retry_or_abandon(
     if not working or not pending_indices(connection, dispatch.job_id):
         move(connection, dispatch.id, (DispatchState.SUBMITTED,), DispatchState.ENDED)
         return
-    if not move(
-        connection, dispatch.id, (DispatchState.SUBMITTED,), DispatchState.SUPERSEDED, reason
-    ):
+    again = dispatch.attempt < max_attempts
+    target = DispatchState.SUPERSEDED if again else DispatchState.ENDED
+    if not move(connection, dispatch.id, (DispatchState.SUBMITTED,), target, reason):
         return
     logger.warning(
         "attempt lost",
@@ -163,7 +163,7 @@ def retry_or_abandon(
             "reason": reason,
         },
     )
-    if dispatch.attempt < max_attempts:
+    if again:
         insert_dispatch(connection, new_id("dispatch"), dispatch.job_id, dispatch.attempt + 1, now)
     else:
         abandon_items(connection, dispatch.job_id, WORKER_LOST, now)

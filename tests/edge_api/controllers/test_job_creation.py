@@ -66,9 +66,9 @@ def test_a_new_job_as_it_reads(phone: Phone) -> None:
 @pytest.mark.parametrize(
     ("body", "path"),
     [
-        ({}, "body"),
-        ({"preset": "interior"}, "body"),
-        ({"item_count": 1}, "body"),
+        ({}, "preset"),
+        ({"preset": "interior"}, "item_count"),
+        ({"item_count": 1}, "preset"),
         ({"preset": None, "item_count": 1}, "preset"),
         ({"preset": 5, "item_count": 1}, "preset"),
         ({"preset": "interior", "item_count": None}, "item_count"),

@@ -145,7 +145,7 @@ def test_one_user_s_rules_take_no_slot_of_another(service: Service) -> None:
 
 UNFIT = [
     (b"", "body"),
-    (b"{}", "body"),
+    (b"{}", "name"),
     (b"[]", "body"),
     (b"null", "body"),
     (b"{", "body"),
