@@ -12,7 +12,6 @@ from edge_api.controllers.envelope import Envelope, ok, timestamp
 from edge_api.controllers.openapi import errors
 from edge_api.controllers.schemas import (
     CreateJobBody,
-    DownloadUrls,
     ExecuteBody,
     ItemData,
     ItemStateView,
@@ -23,13 +22,13 @@ from edge_api.controllers.schemas import (
     JobQueued,
     JobSummaryView,
     JobView,
-    PresignedUpload,
     Progress,
     UploadConfirmed,
 )
 from edge_api.domain.jobs import ItemStatus
 from edge_api.services import Services
 from edge_api.services.jobs import ExecuteRequest
+from edge_api.services.links import DownloadLink
 from edge_api.storage.jobs import Item, ItemState, Job
 
 CURSOR = r"^job_[0-9a-f]{32}$"
@@ -63,7 +62,7 @@ class JobController(Controller):
         return ok(
             JobCreated(
                 job_id=job_id,
-                presigned_urls=[PresignedUpload(link.idx, link.url, link.key) for link in links],
+                presigned_urls=links,
                 expires_at=timestamp(services.links.uploads_expire_at()),
             )
         )
@@ -92,8 +91,7 @@ class JobController(Controller):
         job, states = await services.jobs.fetch(request.user, job_id)
         done = [state.idx for state in states if state.status is ItemStatus.DONE]
         links = await services.links.downloads(job, done)
-        urls = [DownloadUrls(link.idx, link.output_url, link.preview_url) for link in links]
-        return ok(JobData(_job(job, states, urls)))
+        return ok(JobData(_job(job, states, links)))
 
     @get(
         "/jobs/{job_id:str}/items/{idx:int}",
@@ -203,7 +201,7 @@ def _summary(job: Job) -> JobSummaryView:
     )
 
 
-def _job(job: Job, states: list[ItemState], urls: list[DownloadUrls]) -> JobView:
+def _job(job: Job, states: list[ItemState], links: list[DownloadLink]) -> JobView:
     return JobView(
         job_id=job.id,
         status=job.status,
@@ -214,7 +212,7 @@ def _job(job: Job, states: list[ItemState], urls: list[DownloadUrls]) -> JobView
         refunded=job.refunded,
         created_at=timestamp(job.created_at),
         items=[_state(state) for state in states],
-        download_urls=urls,
+        download_urls=links,
         concepts=UNSET if job.concepts is None else job.concepts,
         protect=UNSET if job.protect is None else job.protect,
         warnings=UNSET if job.warnings is None else job.warnings,

@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edge_api.domain.jobs import ItemStatus, JobStatus
 from edge_api.domain.plans import Plan
+from edge_api.services.links import DownloadLink, UploadLink
 from shared.messages import ItemReport, ItemWarning
 from shared.rules import ConceptRule, RequestedRule, RuleWarning
 
@@ -146,17 +147,9 @@ class CreateJobBody(Struct, frozen=True):
     item_count: Annotated[int, Meta(examples=[4])]
 
 
-class PresignedUpload(Struct, frozen=True):
-    """PUT the photo's bytes to `url`, with any Content-Type and no other header."""
-
-    idx: int
-    url: str
-    key: str
-
-
 class JobCreated(Struct, frozen=True):
     job_id: str
-    presigned_urls: list[PresignedUpload]
+    presigned_urls: list[UploadLink]
     expires_at: Timestamp
 
 
@@ -183,12 +176,6 @@ class ItemStateView(Struct, frozen=True):
     error_code: str | UnsetType = UNSET
 
 
-class DownloadUrls(Struct, frozen=True):
-    idx: int
-    output_url: str
-    preview_url: str
-
-
 class JobView(Struct, frozen=True):
     job_id: str
     status: JobStatus
@@ -199,7 +186,7 @@ class JobView(Struct, frozen=True):
     refunded: int
     created_at: Timestamp
     items: list[ItemStateView]
-    download_urls: list[DownloadUrls]
+    download_urls: list[DownloadLink]
     concepts: dict[str, ConceptRule] | UnsetType = UNSET
     protect: list[str] | UnsetType = UNSET
     warnings: list[RuleWarning] | UnsetType = UNSET

@@ -15,6 +15,8 @@ SIGNED_AT_ONCE = 50
 
 
 class UploadLink(Struct, frozen=True):
+    """PUT the photo's bytes to `url`, with any Content-Type and no other header."""
+
     idx: int
     url: str
     key: str

@@ -153,7 +153,7 @@ REQUIRED = {
     "PresetSummary": {"id", "name", "concept_count"},
     "OutputTemplateView": {"id", "name", "description"},
     "RuleView": {"id", "name", "preset_id", "created_at", "concepts", "protect"},
-    "PresignedUpload": {"idx", "url", "key"},
+    "UploadLink": {"idx", "url", "key"},
     "JobCreated": {"job_id", "presigned_urls", "expires_at"},
     "JobSummaryView": {"job_id", "status", "preset", "created_at", "progress"},
     "Progress": {"done", "failed", "total"},
@@ -162,7 +162,7 @@ REQUIRED = {
         "items", "download_urls",
     },
     "ItemStateView": {"idx", "status"},
-    "DownloadUrls": {"idx", "output_url", "preview_url"},
+    "DownloadLink": {"idx", "output_url", "preview_url"},
     "Meta": {"request_id", "timestamp"},
 }  # fmt: skip
 
@@ -187,7 +187,7 @@ def test_an_answer_has_the_fields_that_are_documented(service: Service, openapi:
         "Me": phone.data("GET", "/me"),
         "JobView": job,
         "ItemStateView": job["items"][0],
-        "DownloadUrls": job["download_urls"][0],
+        "DownloadLink": job["download_urls"][0],
         "JobSummaryView": phone.data("GET", "/jobs")[0],
         "PresetDetail": phone.data("GET", "/presets/seller"),
         "MaterialView": phone.data("GET", "/materials")[0],
