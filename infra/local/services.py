@@ -117,6 +117,8 @@ def _api(site: Site, wishes: Wishes, environ: Mapping[str, str]) -> Service:
         "RUNPOD_API_KEY": site.secrets.runpod_api_key,
         "RUNPOD_ENDPOINT_ID": ENDPOINT_ID,
         "RUNPOD_BASE_URL": f"{site.runpod_url}/v2",
+        # A web build under development is served from anywhere; tokens are no cookies.
+        "CORS_ORIGINS": environ.get("CORS_ORIGINS") or "*",
     }
     return Service(
         name="api",
