@@ -18,7 +18,8 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme, Tag
 from litestar.params import FromPath
 
-from edge_api.controllers.envelope import ErrorEnvelope
+from edge_api.controllers.envelope import Envelope, ErrorEnvelope, Meta
+from edge_api.controllers.examples import ANSWERS, BODIES, MOMENT
 from edge_api.domain import errors as catalogue
 from shared.messages import ItemResult
 
@@ -108,6 +109,9 @@ def polish(document: Schema) -> Schema:
         names[name]: {**schema, "title": names[name]} for name, schema in components.items()
     }
     _describe_callback(polished)
+    for path in polished["paths"].values():
+        for operation in path.values():
+            _exemplify(operation)
     return polished
 
 
@@ -148,6 +152,17 @@ def _describe_callback(document: Schema) -> None:
         "required": True,
         "content": {"application/json": {"schema": reference}},
     }
+
+
+def _exemplify(operation: Schema) -> None:
+    name = operation["operationId"]
+    success = next(code for code in operation["responses"] if code.startswith("2"))
+    answer = Envelope(ANSWERS[name], Meta("b0d3c2f7e7f04a6f9a35d9a8a3f0f2c1", MOMENT))
+    media = operation["responses"][success]["content"]["application/json"]
+    media["example"] = msgspec.to_builtins(answer)
+    if name in BODIES:
+        media = operation["requestBody"]["content"]["application/json"]
+        media["example"] = msgspec.to_builtins(BODIES[name])
 
 
 class ContractJson(JsonRenderPlugin):

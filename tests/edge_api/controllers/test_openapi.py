@@ -5,10 +5,14 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
+import httpx
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from edge_api.controllers.examples import ANSWERS, BODIES
+from tests.edge_api.phone import Phone
 from tests.edge_api.service import Service
 
 Json = dict[str, Any]
@@ -234,3 +238,29 @@ def test_the_types_of_the_assets_fit_nosniff(service: Service) -> None:
 @pytest.mark.parametrize("name", ["nope.js", "..%2f..%2f__init__.py", "__init__.py", "%00"])
 def test_no_other_file_is_served(service: Service, name: str) -> None:
     assert service.api.get(f"/docs/assets/{name}").status_code == 404
+
+
+def test_every_call_has_an_example_that_its_types_accept(openapi: Json) -> None:
+    for _, _, operation in operations(openapi):
+        name = operation["operationId"]
+        (success,) = [code for code in operation["responses"] if code.startswith("2")]
+        example = operation["responses"][success]["content"]["application/json"]["example"]
+        assert (example["success"], example["error"]) == (True, None)
+        assert example["data"] == msgspec.to_builtins(ANSWERS[name])
+        if "requestBody" in operation:
+            body = operation["requestBody"]["content"]["application/json"]["example"]
+            assert msgspec.convert(body, type(BODIES[name])) == BODIES[name]
+
+
+def test_an_example_can_be_sent_as_it_stands(phone: Phone) -> None:
+    def send(method: str, path: str, name: str) -> httpx.Response:
+        return phone.call(method, path, msgspec.to_builtins(BODIES[name]))
+
+    assert send("POST", "/auth/anon", "SignUp").status_code == 200
+    created = send("POST", "/rules", "CreateRule")
+    assert created.status_code == 201
+    rule_id = created.json()["data"]["rule"]["id"]
+    assert send("PUT", f"/rules/{rule_id}", "UpdateRule").status_code == 200
+    assert send("POST", "/jobs", "CreateJob").status_code == 201
+    job_id = phone.uploaded_job()
+    assert send("POST", f"/jobs/{job_id}/execute", "ExecuteJob").status_code == 202
