@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 import msgspec
-from litestar import MediaType, Request, Response, get
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
@@ -173,10 +173,7 @@ class ContractJson(JsonRenderPlugin):
 
 
 @cache
-def _rendered(app: object) -> bytes:
-    from litestar import Litestar
-
-    assert isinstance(app, Litestar)
+def _rendered(app: Litestar) -> bytes:
     return msgspec.json.encode(polish(app.openapi_schema.to_schema()))
 
 

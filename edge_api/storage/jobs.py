@@ -1,6 +1,6 @@
 """Rows of jobs and items. Every change of state is one conditional UPDATE."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -176,11 +176,6 @@ def set_refunded(connection: Connection, job_id: str, refunded: int) -> None:
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(refunded=refunded))
 
 
-def list_items(connection: Connection, job_id: str) -> list[Item]:
-    rows = connection.execute(select(items).where(items.c.job_id == job_id).order_by(items.c.idx))
-    return [_item(row) for row in rows]
-
-
 def find_item(connection: Connection, job_id: str, idx: int) -> Item | None:
     row = connection.execute(
         select(items).where(items.c.job_id == job_id, items.c.idx == idx)
@@ -229,15 +224,12 @@ def finish_item(connection: Connection, job_id: str, result: ItemResult, now: fl
     return finished.rowcount == 1
 
 
-def fail_pending_items(
-    connection: Connection, job_id: str, error: ItemError, now: float, only: Collection[int] = ()
-) -> int:
-    """Fail what is still pending (of `only`, where given) and return how many that were."""
-    query = update(items).where(items.c.job_id == job_id, items.c.status == ItemStatus.PENDING)
-    if only:
-        query = query.where(items.c.idx.in_(only))
+def fail_pending_items(connection: Connection, job_id: str, error: ItemError, now: float) -> int:
+    """Fail what is still pending and return how many that were."""
     failed = connection.execute(
-        query.values(status=ItemStatus.FAILED, error=_builtins(error), ended_at=now)
+        update(items)
+        .where(items.c.job_id == job_id, items.c.status == ItemStatus.PENDING)
+        .values(status=ItemStatus.FAILED, error=_builtins(error), ended_at=now)
     )
     return failed.rowcount
 

@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+from shared.messages import ItemReport, ItemWarning
+from shared.rules import RuleWarning
+
 TERMINAL_STATUSES = frozenset({"done", "failed", "canceled"})
 """A job that shows one of these never changes again; the API adds no other such status."""
 
@@ -123,21 +126,13 @@ class Confirmed(Struct, frozen=True):
     confirmed: bool
 
 
-class Notice(Struct, frozen=True):
-    """A warning: a stable code, a sentence for a person, and the concept it is about."""
-
-    code: str
-    message: str
-    concept: str | None = None
-
-
 class Executed(Struct, frozen=True):
     """The job is queued; `concepts` and `protect` are what it runs with, defaults filled in."""
 
     queued: bool
     concepts: dict[str, RuleAction] = {}
     protect: list[str] = []
-    warnings: list[Notice] = []
+    warnings: list[RuleWarning] = []
 
 
 class Canceled(Struct, frozen=True):
@@ -210,23 +205,6 @@ class JobPage(Struct, frozen=True):
     next_cursor: str | None = None
 
 
-class Report(Struct, frozen=True):
-    """What was found and kept in one photo.
-
-    `instances` counts by concept (0 = looked for and not found), `masks` names the concepts that
-    have a mask file; `max_abs_diff_in_protect` is in levels of 0..255.
-    """
-
-    engine: str
-    width: int
-    height: int
-    instances: dict[str, int] = {}
-    masks: list[str] = []
-    protected_pixels: int = 0
-    protected_pixels_changed: int = 0
-    max_abs_diff_in_protect: int = 0
-
-
 class Item(Struct, frozen=True):
     """One photo with all that is known of it; `timings` are seconds by stage."""
 
@@ -234,9 +212,9 @@ class Item(Struct, frozen=True):
     status: str
     error: str | None = None
     error_code: str | None = None
-    warnings: list[Notice] = []
+    warnings: list[ItemWarning] = []
     timings: dict[str, float] | None = None
-    report: Report | None = None
+    report: ItemReport | None = None
 
 
 class ItemDetail(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The albums of a demo: the sample albums with a rule that shows well, or a person's own photos."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -61,7 +61,7 @@ def photos_of(album: Album, drawing: Drawing) -> list[Photo]:
     if album.paths:
         return [Photo(path.name, path.suffix, path.read_bytes) for path in album.paths]
     samples = drawing.album(album.preset)
-    return [Photo(sample.name, ".jpg", partial(encode_jpeg, sample)) for sample in samples]
+    return [Photo(sample.name, ".jpg", cache(partial(encode_jpeg, sample))) for sample in samples]
 
 
 def _album(title: str, preset: str, options: Options) -> Album:
