@@ -14,7 +14,7 @@ from msgspec import Struct
 from torch import Tensor, nn
 from transformers.models.sam3.modeling_sam3 import Sam3DetrEncoderLayer, Sam3Model
 
-from gpu_handler.segment.sam3.fusion import FusionLayer, GeometryToken, Prompt
+from gpu_handler.segment.sam3.fusion import FusionLayer, GeometryToken, Prompt, make_prompt
 from gpu_handler.segment.sam3.masks import MaskHead
 from gpu_handler.segment.sam3.queries import QueryDecoder
 from gpu_handler.segment.sam3.vision import VisionEncoder
@@ -109,6 +109,23 @@ class Detector(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.vision.patch_weight.dtype
 
+    def layers(self) -> list[tuple[nn.Module, str]]:
+        """Modules and the names of their methods that are worth compiling, alike ones in a row.
+
+        Nearly all of the time goes there. What lies between them is a few convolutions and small
+        operations, which compile to the same calls.
+        """
+        first, *others = self.fusion
+        halves = [(first, "look"), (first, "read")] if self.options.share_first else []
+        whole = others if self.options.share_first else [first, *others]
+        return [
+            *((block, "forward") for block in self.vision.blocks),
+            *halves,
+            *((layer, "forward") for layer in whole),
+            *((layer, "forward") for layer in self.queries.layers),
+            (self.mask_head, "forward"),
+        ]
+
     def encode(self, photos: Tensor) -> Features:
         """`photos`: (N, S, S, 3) uint8 sRGB on the device, stretched to the square."""
         levels = self.vision(photos)
@@ -135,7 +152,7 @@ class Detector(nn.Module):
 
         `text` (T, L, C) are the phrases' features, `text_mask` (T, L) is False for padding.
         """
-        prompt = Prompt(
+        prompt = make_prompt(
             text.index_select(0, text_of),
             text_mask.index_select(0, text_of),
             features.geometry.index_select(0, photo_of),
@@ -144,22 +161,26 @@ class Detector(nn.Module):
         objects = self.queries(x, self.places, prompt)
         scores = objects.logits.sigmoid() * objects.presence.sigmoid()[:, None]
         scores, best = scores.topk(self.top, dim=1)
-        pixels = self.mask_head.pixels(x, prompt, features.middle, features.fine, photo_of)
+        # Compiled code tells tensors made outside of inference mode apart: here, none is left.
+        photo_of = photo_of.clone()
+        masks, semantic = self.mask_head(
+            x, prompt, features.middle, features.fine, photo_of, _rows(objects.embeddings, best)
+        )
         return Found(
             scores,
             objects.logits.gather(1, best),
             _rows(objects.boxes, best),
             objects.presence,
-            self.mask_head.masks(pixels, _rows(objects.embeddings, best)),
-            self.mask_head.semantic(pixels),
+            masks,
+            semantic,
         )
 
     def _fuse(self, x: Tensor, prompt: Prompt) -> Tensor:
         for number, layer in enumerate(cast(Iterable[FusionLayer], self.fusion)):
             if number == 0 and self.options.share_first:
-                x = layer.read(x, prompt.tokens, prompt.mask)
+                x = layer.read(x, prompt)
             else:
-                x = layer(x, self.places, prompt.tokens, prompt.mask)
+                x = layer(x, self.places, prompt)
         return x
 
 

@@ -23,44 +23,49 @@ class MaskHead(nn.Module):
 
     def __init__(self, decoder: Sam3MaskDecoder, *, split: bool) -> None:
         super().__init__()
-        self.decoder, self.split = decoder, split
+        self.decoder = decoder
         convolutions = cast(Sequence[nn.Conv2d], decoder.pixel_decoder.conv_layers)
         norms = cast(Sequence[nn.GroupNorm], decoder.pixel_decoder.norms)
         level = _SplitLevel if split else _Level
         self.levels = nn.ModuleList(level(convolutions[n], norms[n]) for n in range(2))
 
     def of_photo(self, level: int, features: Tensor) -> Tensor:
-        """What `pixels` takes for a photo's features of level 0 (middle) or 1 (fine)."""
+        """What `forward` takes for a photo's features of level 0 (middle) or 1 (fine)."""
         return cast(_Level, self.levels[level]).of_photo(features)
 
-    def pixels(
-        self, x: Tensor, prompt: Prompt, middle: Tensor, fine: Tensor, photo_of: Tensor
-    ) -> Tensor:
-        """(P, C, 4g, 4g) from the patches (P, g * g, C) and both levels `of_photo` of N photos."""
+    def forward(
+        self,
+        x: Tensor,
+        prompt: Prompt,
+        middle: Tensor,
+        fine: Tensor,
+        photo_of: Tensor,
+        queries: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Mask logits (P, Q, h, h) of `queries` (P, Q, C), and (P, h, h) of the whole concept.
+
+        `x` (P, T, C) are the patches after they have read the prompt, `middle` and `fine` both
+        levels `of_photo` of N photos, and `photo_of` (P,) says which is whose. The second logits
+        are undefined where the concept is absent.
+        """
         d, grid = self.decoder, middle.shape[-1] // 2
         alone = d.prompt_cross_attn_norm(x)
         x = x + attend(d.prompt_cross_attn, alone, prompt.tokens, prompt.tokens, prompt.mask)
         pixels = x.transpose(1, 2).unflatten(2, (grid, grid))
         for level, features in zip(self.levels, (middle, fine), strict=True):
             pixels = level(pixels, features, photo_of)
-        return pixels
+        return self._masks(pixels, queries), d.semantic_projection(pixels)[:, 0]
 
-    def masks(self, pixels: Tensor, queries: Tensor) -> Tensor:
-        """(P, Q, h, w) logits of the `queries` (P, Q, C).
+    def _masks(self, pixels: Tensor, queries: Tensor) -> Tensor:
+        """The projection of the pixels, a 1 × 1 convolution, goes into the queries instead.
 
-        The projection of the pixels, a 1 × 1 convolution, goes into the queries instead: there are
-        a hundred of them and 83 thousand pixels.
+        There are a hundred of them, and 83 thousand pixels.
         """
         projection = self.decoder.instance_projection
         wanted = self.decoder.mask_embedder(queries)
         folded = wanted @ projection.weight[:, :, 0, 0]
         flat = torch.baddbmm((wanted @ projection.bias)[..., None], folded, pixels.flatten(2))
         return flat.unflatten(2, pixels.shape[2:])
-
-    def semantic(self, pixels: Tensor) -> Tensor:
-        """(P, h, w) logits of the concept as a whole; undefined where it is absent."""
-        out: Tensor = self.decoder.semantic_projection(pixels)
-        return out[:, 0]
 
 
 class _Level(nn.Module):
