@@ -58,18 +58,22 @@ def tiny_config(side: int = 112, layers: int = 2, queries: int = 16) -> Sam3Conf
     )
 
 
-def tiny_model(config: Sam3Config | None = None, *, seed: int = 0, sure: bool = False) -> Sam3Model:
+def tiny_model(
+    config: Sam3Config | None = None, *, seed: int = 0, sure: bool = False, gain: float = 1.0
+) -> Sam3Model:
     """A stock model in float32 whose every weight matters; deterministic for a seed.
 
     The usual start (a deviation of 0.02) makes all outputs nearly the same number, and a wrong
-    wire would not show. `sure` lifts the presence and the scores, so that things are found.
+    wire would not show. `gain` is what a layer does to the deviation of its input: rounding errors
+    grow with it, the more the deeper the model is. `sure` lifts the presence and the scores, so
+    that things are found.
     """
     torch.manual_seed(seed)
     model = Sam3Model(config or tiny_config()).eval().requires_grad_(False)
     for name, weight in model.named_parameters():
         fan_in = weight[0].numel() if weight.dim() > 1 else 1
         if weight.dim() > 1:
-            weight.normal_(0, 1.0 / fan_in**0.5)
+            weight.normal_(0, gain / fan_in**0.5)
         elif name.endswith("bias"):
             weight.normal_(0, 0.1)
         else:

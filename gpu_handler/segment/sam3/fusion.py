@@ -1,7 +1,7 @@
 """Where photo and phrase meet: the geometry token, and the encoder in which patches read words."""
 
 from collections.abc import Iterable
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,16 +15,25 @@ from transformers.models.sam3.modeling_sam3 import (
 from gpu_handler.segment.sam3.attention import attend
 
 
-class Prompt:
+class Prompt(NamedTuple):
     """What the patches and queries of each pair read: words, and the photo's geometry token.
 
-    `tokens` (P, L, C); `seen` (P, L) bool, False for padding; `mask` the same for attention.
+    `tokens` (P, L, C); `seen` (P, L) bool, False for padding.
     """
 
-    def __init__(self, text: Tensor, text_mask: Tensor, geometry: Tensor) -> None:
-        self.tokens = torch.cat((text, geometry), 1)
-        self.seen = F.pad(text_mask.bool(), (0, geometry.shape[1]), value=True)
-        self.mask = self.seen[:, None, None, :]
+    tokens: Tensor
+    seen: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """`seen` as attention takes it."""
+        return self.seen[:, None, None, :]
+
+
+def make_prompt(text: Tensor, text_mask: Tensor, geometry: Tensor) -> Prompt:
+    """`text` (P, L, C) with its mask (P, L), and `geometry` (P, 1, C) or none, (P, 0, C)."""
+    seen = F.pad(text_mask.bool(), (0, geometry.shape[1]), value=True)
+    return Prompt(torch.cat((text, geometry), 1), seen)
 
 
 class GeometryToken(nn.Module):
@@ -61,9 +70,9 @@ class FusionLayer(nn.Module):
         super().__init__()
         self.layer = layer
 
-    def forward(self, x: Tensor, places: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(P, T, C) to the same; `tokens` and `mask` as in Prompt."""
-        return self.read(self.look(x, places), tokens, mask)
+    def forward(self, x: Tensor, places: Tensor, prompt: Prompt) -> Tensor:
+        """(P, T, C) to the same; `places` (1, T, C) is the patches' position encoding."""
+        return self.read(self.look(x, places), prompt)
 
     def look(self, x: Tensor, places: Tensor) -> Tensor:
         """The half that sees no words: in the first layer it is the same for every phrase."""
@@ -71,8 +80,9 @@ class FusionLayer(nn.Module):
         placed = alone + places
         return x + attend(self.layer.self_attn, placed, placed, alone)
 
-    def read(self, x: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-        layer = self.layer
-        x = x + attend(layer.cross_attn, layer.layer_norm2(x), tokens, tokens, mask)
+    def read(self, x: Tensor, prompt: Prompt) -> Tensor:
+        """The half that reads the prompt."""
+        layer, words = self.layer, prompt.tokens
+        x = x + attend(layer.cross_attn, layer.layer_norm2(x), words, words, prompt.mask)
         out: Tensor = x + layer.mlp(layer.layer_norm3(x))
         return out
