@@ -9,11 +9,13 @@ from msgspec import Struct
 from gpu_handler.pipeline.plan import Plan
 from gpu_handler.rules.compose import Composed
 from gpu_handler.rules.recolor import RecolorReport
-from gpu_handler.segment.base import Instance, Segmentation
+from gpu_handler.segment.base import Instance, Segmentation, Source
 from shared.messages import ItemReport, ItemWarning
 from shared.rules import ConceptRule
 
 FINDINGS_VERSION = 1
+
+_LIKELY = 0.5  # presence from which "was not found" would be half the truth
 
 
 class FoundInstance(Struct, frozen=True):
@@ -32,11 +34,15 @@ class FoundInstance(Struct, frozen=True):
 class FoundConcept(Struct, frozen=True):
     """`presence` in 0..1: how sure the engine is that the concept is in the photo at all.
 
-    `rule` is what was asked for, `recolored` what a recolour came to; both may be absent.
+    `source` tells what its mask was made of, `phrase` the wording that found it, empty for an
+    engine that reads none. `rule` is what was asked for, `recolored` what a recolour came to; both
+    may be absent.
     """
 
     presence: float
     instances: tuple[FoundInstance, ...]
+    source: Source
+    phrase: str
     rule: ConceptRule | None = None
     recolored: RecolorReport | None = None
 
@@ -89,6 +95,7 @@ def make_findings(
         warnings=[
             *warnings,
             *(_missing(seen, plan) for seen in found if not seen.found),
+            *(_capped(seen, plan) for seen in found if seen.found and seen.capped),
             *composed.warnings,
         ],
     )
@@ -116,7 +123,12 @@ def _concept(seen: Segmentation, plan: Plan, composed: Composed) -> FoundConcept
     )
     name = seen.concept
     return FoundConcept(
-        round(seen.presence, 4), instances, plan.rules.get(name), composed.recolored.get(name)
+        round(seen.presence, 4),
+        instances,
+        seen.source,
+        seen.phrase,
+        plan.rules.get(name),
+        composed.recolored.get(name),
     )
 
 
@@ -141,4 +153,18 @@ def _missing(seen: Segmentation, plan: Plan) -> ItemWarning:
         message = f"{seen.concept} was not found in this photo, so nothing of it is protected."
         return ItemWarning("PROTECT_NOT_FOUND", message, seen.concept)
     message = f"{seen.concept} was not found in this photo, so it stays as it is."
+    if seen.presence >= _LIKELY:
+        message = (
+            f"{seen.concept} seems to be in this photo, but no part of it could be told from what "
+            "lies around or before it, so it stays as it is."
+        )
     return ItemWarning("CONCEPT_NOT_FOUND", message, seen.concept)
+
+
+def _capped(seen: Segmentation, plan: Plan) -> ItemWarning:
+    spared = "are not protected" if seen.concept in plan.protect else "stay as they are"
+    message = (
+        f"{seen.concept}: only the {len(seen.instances)} most certain were told apart. Where the "
+        f"photo has more, those {spared}."
+    )
+    return ItemWarning("INSTANCES_CAPPED", message, seen.concept)

@@ -7,6 +7,9 @@ for is reported absent.
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
+import numpy as np
+
+from gpu_handler.imaging.pixels import shrink
 from gpu_handler.segment.base import Pixels, Segmentation
 from gpu_handler.segment.classical.cells import Cells, cells
 from gpu_handler.segment.classical.grid import Finding, absent, segmentation
@@ -18,7 +21,7 @@ from gpu_handler.segment.classical.room import Room, read_room
 from gpu_handler.segment.classical.scene import Scene
 from gpu_handler.segment.classical.shapes import Mask
 from gpu_handler.segment.classical.trim import lamps, trim
-from gpu_handler.segment.classical.view import View
+from gpu_handler.segment.classical.view import WORK, View
 from shared.presets import Concept
 
 
@@ -32,6 +35,13 @@ class ClassicalSegmenter:
     @property
     def name(self) -> str:
         return "classical"
+
+    @property
+    def photos_at_once(self) -> int:
+        return 1
+
+    def prepare(self, photo: Pixels) -> Pixels:
+        return np.ascontiguousarray(shrink(np.ascontiguousarray(photo), WORK))
 
     def segment(
         self, photos: Sequence[Pixels], concepts: Sequence[Sequence[Concept]]
