@@ -5,6 +5,7 @@ Layers of a kind share one compiled graph. Batches are dynamic in it, so that a 
 was not warmed up needs no compilation, but a batch of one is a graph of its own.
 """
 
+import atexit
 import logging
 import os
 import threading
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 Call: TypeAlias = Callable[..., object]
 
+_PATIENCE = 20.0
+"""Seconds that `abandon` waits; a layer takes about ten on one core."""
+
 _WARM_UP = ((1, 1), (1, 2), (2, 1), (2, 3))
 """Photos and pairs of each round: one and several of both, the shapes that compile apart."""
 
@@ -34,16 +38,22 @@ class _Thread(threading.local):
 _this_thread = _Thread()
 
 
+class Abandoned(RuntimeError):
+    """Nobody waits for the compiled layers any more."""
+
+
 class Layer:
     """In the place of a layer's method: eager for everyone but the thread that compiles it."""
 
     def __init__(self, eager: Call, backend: str | Call) -> None:
         self._eager = eager
         self._compiled: Call = torch.compile(eager, fullgraph=True, backend=backend)
-        self.ready = False
+        self.ready = self.given_up = False
 
     def __call__(self, *arguments: object) -> object:
         if _this_thread.compiles:
+            if self.given_up:
+                raise Abandoned("the process ends")
             _mark_batches(arguments)
             return self._compiled(*arguments)
         return self._compiled(*arguments) if self.ready else self._eager(*arguments)
@@ -72,14 +82,26 @@ class Compilation:
         return self._done.wait(seconds)
 
     def start(self) -> None:
-        """Compile in a daemon thread: a process that ends does not wait for it."""
+        """Compile in a thread. A process that ends waits for the layer at hand, and no longer."""
         threading.Thread(target=self.run, name="compile", daemon=True).start()
+        atexit.register(self.abandon)
+
+    def abandon(self) -> None:
+        """Compile no further layer, and wait a while for the one at hand.
+
+        An interpreter that ends in the middle of a compilation is aborted by its C++ threads.
+        """
+        for layer in self.layers:
+            layer.given_up = True
+        self._done.wait(_PATIENCE)
 
     def run(self) -> None:
         """Compile here and now. A failure is logged, and everything stays eager."""
         started = time.monotonic()
         try:
             self._warm_up()
+        except Abandoned as news:
+            self.failure = str(news)
         except Exception as error:  # noqa: BLE001 - photos go on, whatever a compiler stumbles over
             self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("sam3 stays eager, its layers did not compile: %s", self.failure)
@@ -109,7 +131,13 @@ def keep_compiled_code_in(folder: Path) -> None:
 
     They fit one kind of device and one version of torch; the compiler sees to that by itself.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning("compiled code is not kept between processes: %s", error)
+        return
+    if os.access(folder, os.W_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 @contextmanager

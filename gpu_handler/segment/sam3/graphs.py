@@ -7,7 +7,7 @@ their recordings would hold gigabytes.
 
 import logging
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ class Recording(Generic[Out]):
         with torch.cuda.graph(self._graph, pool=handle, capture_error_mode=mode):
             self._out = call(*self._inputs)
 
-    def replay(self, arguments: tuple[Tree, ...]) -> Out:
+    def __call__(self, arguments: tuple[Tree, ...]) -> Out:
         """The answer lies in the recording's own memory, and the next replay overwrites it."""
         for own, given in zip(self._inputs, arguments, strict=True):
             _copy(own, given)
@@ -46,33 +46,55 @@ class Recording(Generic[Out]):
         return self._out
 
 
+Replay: TypeAlias = Callable[[tuple[Tree, ...]], Out]
+
+
 class Recorded(Generic[Out]):
     """A function of tensors, recorded for batches that `small` agrees to and called for others.
 
-    Answers are valid until the next call. Arguments are tensors or tuples of tensors; calls come
-    from one thread, under inference mode. A shape whose recording fails is called for good.
+    Answers are valid until the next call. Arguments are tensors or named tuples of tensors; calls
+    come from one thread, under inference mode. Shapes that there is no memory to record for are
+    called for good.
     """
 
-    def __init__(self, call: Callable[..., Out], small: Callable[..., bool]) -> None:
+    def __init__(
+        self,
+        call: Callable[..., Out],
+        small: Callable[..., bool],
+        record: Callable[[Callable[..., Out], tuple[Tree, ...]], Replay[Out]] | None = None,
+    ) -> None:
+        """`record` runs a call and answers what replays it; a CUDA graph where none is given."""
         self._call, self._small = call, small
-        self._recordings: dict[Hashable, Recording[Out] | None] = {}
-        self._pool = torch.cuda.graph_pool_handle()
+        self._record = record or _Recorder[Out]()
+        self._recordings: dict[Hashable, Replay[Out] | None] = {}
 
     def __call__(self, *arguments: Tree) -> Out:
         if not self._small(*arguments):
             return self._call(*arguments)
         shapes = tuple(_shapes(argument) for argument in arguments)
         if shapes not in self._recordings:
-            self._recordings[shapes] = self._record(arguments)
-        recording = self._recordings[shapes]
-        return self._call(*arguments) if recording is None else recording.replay(arguments)
+            self._recordings[shapes] = self._try(arguments)
+        replay = self._recordings[shapes]
+        return self._call(*arguments) if replay is None else replay(arguments)
 
-    def _record(self, arguments: tuple[Tree, ...]) -> Recording[Out] | None:
+    def _try(self, arguments: tuple[Tree, ...]) -> Replay[Out] | None:
         try:
-            return Recording(self._call, arguments, self._pool)
+            return self._record(self._call, arguments)
         except torch.OutOfMemoryError:
             log.warning("no memory for a CUDA graph; this batch size is launched kernel by kernel")
             return None
+
+
+class _Recorder(Generic[Out]):
+    """Recordings of one function share their working memory: they never run side by side."""
+
+    def __init__(self) -> None:
+        self._pool: object = None
+
+    def __call__(self, call: Callable[..., Out], arguments: tuple[Tree, ...]) -> Replay[Out]:
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        return Recording(call, arguments, self._pool)
 
 
 def _parts(tree: Tree) -> tuple[Tensor, ...]:

@@ -122,3 +122,24 @@ def test_all_layers_of_a_kind_are_worth_compiling() -> None:
         "QueryLayer.forward",
         "MaskHead.forward",
     ]
+
+
+def test_a_process_that_ends_waits_for_one_layer_at_most() -> None:
+    detector, begun = make_detector(), threading.Event()
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        begun.set()
+        assert abandoned.wait(30)
+        return graph
+
+    abandoned = threading.Event()
+    compilation = Compilation(detector, words=WORDS, backend=backend)
+    compilation.start()
+    assert begun.wait(30)
+    threading.Timer(0.2, abandoned.set).start()
+    compilation.abandon()
+    assert compilation.wait(0)
+    assert not compilation.ready
+    assert len(graphs) == 1

@@ -201,6 +201,19 @@ def test_nothing_is_kept_in_bfloat16_that_should_be_exact() -> None:
     assert detector.places.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("top", [5, 128])
+def test_nothing_waits_for_the_device(top: int) -> None:
+    """On the meta device tensors have shapes and no values: whoever looks at one fails."""
+    detector = Detector(tiny_model().to("meta"), Options(top_queries=top))
+    photos = torch.empty(3, SIDE, SIDE, 3, dtype=torch.uint8, device="meta")
+    text = torch.empty(2, 16, 32, device="meta")
+    mask = torch.empty(2, 16, dtype=torch.bool, device="meta")
+    pairs = torch.empty(5, dtype=torch.int64, device="meta")
+    found = detector.decode(detector.encode(photos), text, mask, pairs, pairs)
+    assert found.masks.shape == (5, min(top, 16), 32, 32)
+    assert found.semantic.shape == (5, 32, 32)
+
+
 def test_a_decode_reads_only_its_arguments(model: Sam3Model) -> None:
     """The same features serve any number of decodes."""
     detector = Detector(copy.deepcopy(model))
