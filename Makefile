@@ -7,6 +7,8 @@ STAMPS := $(VENV)/.stamps
 
 PORT ?= 8787
 DATA_DIR ?= .data
+# torch is installed only for who asks for it: SEGMENTER=sam3 SAM3_MODEL=/models/sam3 make demo
+MODEL := $(if $(filter sam3,$(SEGMENTER)),$(STAMPS)/sam3)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check lint types bench clean
@@ -26,11 +28,11 @@ $(STAMPS)/%: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[$*]'
 	@touch $@
 
-demo: $(STAMPS)/local ## Run the main job end to end on this machine; PHOTOS="a.jpg b.heic" PRESET= RULE= PROTECT=
+demo: $(STAMPS)/local $(MODEL) ## Run the main job end to end on this machine; PHOTOS="a.jpg b.heic" PRESET= RULE= PROTECT=
 	@$(BIN)/python -m infra.demo $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(PRESET),--preset "$(PRESET)") \
 		$(if $(RULE),--rule "$(RULE)") $(if $(PROTECT),--protect "$(PROTECT)")
 
-serve: $(STAMPS)/local ## Run the local stack until Ctrl-C; PORT=8787 DATA_DIR=.data
+serve: $(STAMPS)/local $(MODEL) ## Run the local stack until Ctrl-C; PORT=8787 DATA_DIR=.data
 	@exec $(BIN)/python -m infra.local --port $(PORT) --data-dir $(DATA_DIR)
 
 test: $(STAMPS)/test ## Run the default test suite

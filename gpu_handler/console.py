@@ -14,12 +14,14 @@ from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.imaging.png import encode_png
 from gpu_handler.imaging.preview import encode_preview
 from gpu_handler.inputs import InlineRequest, InputRefused, invalid
+from gpu_handler.pipeline.failures import describe
 from gpu_handler.pipeline.findings import FoundInstance, Kept
-from gpu_handler.pipeline.photo import PaintedPhoto, paint
+from gpu_handler.pipeline.photo import PaintedPhoto, look, paint
 from gpu_handler.pipeline.plan import Plan, make_plan
 from gpu_handler.pipeline.stopping import StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
 from gpu_handler.pipeline.worker import Worker
+from gpu_handler.segment.base import DeviceExhausted, DeviceLost
 from shared.messages import ItemWarning
 from shared.presets import UnknownPreset, find_preset
 from shared.rules import ConceptRule, InvalidRules, Problem, ResolvedRules, resolve_rules
@@ -77,10 +79,15 @@ async def answer(worker: Worker, fetcher: Fetcher, request: InlineRequest) -> In
         with watch.stage("download"):
             data = await _photo_bytes(fetcher, request)
         async with worker.darkroom:
-            photo = await paint(worker, data, plan, StopSign(), watch)
-            result = await worker.lanes.pixels(watch.timed, "encode", _encode, photo.pixels)
+            seen = await look(worker, data, plan, StopSign(), watch)
+            async with worker.easels:
+                photo = await paint(worker, seen, plan, watch)
+                result = await worker.lanes.pixels(watch.timed, "encode", _encode, photo.pixels)
     except (FetchError, ImageError) as error:
         raise InputRefused(error.code, error.message) from error
+    except (DeviceExhausted, DeviceLost) as error:
+        told = describe(error)
+        raise InputRefused(told.code, told.message) from error
     decided = [ItemWarning(w.code, w.message, w.concept) for w in resolved.warnings]
     return _answer(photo, result, decided, resolved.concepts, watch.timings())
 

@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias, assert_never
+from importlib import import_module
+from typing import Any, TypeAlias
 
 import httpx
 import msgspec
@@ -20,8 +21,8 @@ from gpu_handler.pipeline.job import JobRun
 from gpu_handler.pipeline.plan import PlanRefused
 from gpu_handler.pipeline.worker import Worker
 from gpu_handler.segment.base import Segmenter
-from gpu_handler.segment.classical import ClassicalSegmenter
-from gpu_handler.settings import SegmenterChoice, Settings
+from gpu_handler.segment.choice import choose_engine
+from gpu_handler.settings import Settings
 from gpu_handler.shutdown import ShutdownHook
 from shared.environment import SettingsError
 from shared.logs import configure_logs, log_context
@@ -34,32 +35,60 @@ has ended, and the device idles through its downloads and uploads; two closed th
 measurements. The device and the memory are shared either way, so more would only keep jobs from
 workers that are free."""
 
+REFRESH_PATIENCE = 15.0
+"""Seconds. A photo that was already seen is painted, stored and reported in less."""
+
 log = logging.getLogger("gpu_handler.handler")  # __name__ is __main__ where it matters
 
 Answer: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[Mapping[str, object]], Awaitable[Answer]]
 
 
-def make_handler(worker: Worker, fetcher: Fetcher) -> Handler:
+def make_handler(
+    worker: Worker, fetcher: Fetcher, on_refresh: Callable[[], None] = lambda: None
+) -> Handler:
     """The function that the SDK calls with `{"id": ..., "input": ...}`.
 
     It answers with JSON-able values and raises nothing but CancelledError: the SDK would show a
-    traceback to the caller.
+    traceback to the caller. Once the device is lost, every answer asks for a fresh worker, for
+    which `on_refresh` is called as well.
     """
 
     async def handler(job: Mapping[str, object]) -> Answer:
         request_id = str(job.get("id", ""))
         with log_context(request_id=request_id):
-            try:
-                return await _answer(worker, fetcher, request_id, job.get("input"))
-            except InputRefused as refusal:
-                log.warning("refused: %s", refusal)
-                return {"error": str(refusal)}
-            except Exception:
-                log.exception("request failed")
-                return {"error": "INTERNAL_ERROR: the worker could not finish this request"}
+            told = await _answer_or_error(worker, fetcher, request_id, job.get("input"))
+            if worker.device.lost:
+                told |= await _refresh(worker)
+                on_refresh()
+            return told
 
     return handler
+
+
+async def _answer_or_error(
+    worker: Worker, fetcher: Fetcher, request_id: str, payload: object
+) -> Answer:
+    try:
+        return await _answer(worker, fetcher, request_id, payload)
+    except InputRefused as refusal:
+        log.warning("refused: %s", refusal)
+        return {"error": str(refusal)}
+    except Exception:
+        log.exception("request failed")
+        return {"error": "INTERNAL_ERROR: the worker could not finish this request"}
+
+
+async def _refresh(worker: Worker) -> Answer:
+    """What makes Runpod replace this worker; the SDK takes it out of the answer.
+
+    How soon the worker goes is not documented, so the other job it may have is waited for: that
+    one will not get far either.
+    """
+    log.warning("a fresh worker is asked for")
+    if not await worker.until_idle(REFRESH_PATIENCE):
+        log.warning("another job still runs")
+    return {"refresh_worker": True}
 
 
 async def _answer(worker: Worker, fetcher: Fetcher, request_id: str, payload: object) -> Answer:
@@ -88,8 +117,8 @@ async def _run_job(worker: Worker, message: JobMessage, request_id: str) -> Answ
     return msgspec.to_builtins(summary)
 
 
-def build_worker(settings: Settings) -> Worker:
-    """Load the engine and open the clients; nothing is connected to yet."""
+def build_worker(settings: Settings, engine: Segmenter) -> Worker:
+    """Open the clients and start the threads; nothing is connected to yet."""
     store = ObjectStore(
         settings.storage_s3_endpoint,
         settings.storage_bucket,
@@ -105,42 +134,35 @@ def build_worker(settings: Settings) -> Worker:
         timeout=settings.callback_timeout_sec,
         allowed_hosts=settings.callback_allowed_hosts,
     )
-    return Worker(
-        load_engine(settings),
-        store,
-        callbacks,
-        batch_concurrency=settings.batch_concurrency,
-    )
-
-
-def load_engine(settings: Settings) -> Segmenter:
-    """The engine that the settings ask for; a choice made for them is logged."""
-    match settings.segmenter:
-        case SegmenterChoice.CLASSICAL:
-            return ClassicalSegmenter()
-        case SegmenterChoice.AUTO:
-            log.warning("SEGMENTER=auto: this version has no learned model, classical is used")
-            return ClassicalSegmenter()
-        case SegmenterChoice.SAM3:
-            raise SettingsError("SEGMENTER", "sam3 is not part of this version")
-        case _:
-            assert_never(settings.segmenter)
+    return Worker(engine, store, callbacks, batch_concurrency=settings.batch_concurrency)
 
 
 def main() -> int:
-    """Work for Runpod until it says stop. 1 where a setting is missing or malformed."""
+    """Work for Runpod until it says stop. 1 where a setting is missing, malformed or in vain."""
     try:
         settings = Settings.from_env(os.environ)
+        _start_logs(settings)
+        engine = choose_engine(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    work(settings, engine)
+    return 0
+
+
+def _start_logs(settings: Settings) -> None:
     # At its default, DEBUG, the SDK logs whole results.
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")
-    import runpod  # takes over a second and configures logging: not before settings are good
+    import_module("runpod")  # takes a second, and sets up logging in its own way: so before ours
+    configure_logs(settings.log_level, sys.stdout)
+
+
+def work(settings: Settings, engine: Segmenter) -> None:
+    """Take jobs until told to stop, or until the device is lost; leaves with SystemExit."""
+    import runpod
     from runpod.serverless.modules.worker_state import JobsProgress
 
-    configure_logs(settings.log_level, sys.stdout)
-    worker = build_worker(settings)
+    worker = build_worker(settings, engine)
     hook = ShutdownHook(worker.drain, lambda: JobsProgress().get_job_count() == 0)
 
     def concurrency(_: int) -> int:
@@ -148,12 +170,11 @@ def main() -> int:
         return JOBS_AT_ONCE
 
     fetcher = Fetcher(allow_private=settings.allow_private_image_urls)
-    handler = make_handler(worker, fetcher)
+    handler = make_handler(worker, fetcher, on_refresh=hook.leave)
     try:
         runpod.serverless.start({"handler": handler, "concurrency_modifier": concurrency})
     finally:
         worker.close()
-    return 0
 
 
 if __name__ == "__main__":

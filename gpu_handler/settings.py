@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct, structs
 
 from shared.environment import Environment, SettingsError
 
 SECRETS = frozenset({"storage_access_key", "storage_secret_key", "callback_secret", "hf_token"})
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class SegmenterChoice(StrEnum):
@@ -19,10 +22,27 @@ class SegmenterChoice(StrEnum):
     SAM3 = "sam3"
 
 
+class DeviceChoice(StrEnum):
+    """Where the learned engine computes; `auto` is CUDA where there is any."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class CompileChoice(StrEnum):
+    """Whether the learned engine compiles its layers; `auto` does so with CUDA."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What the worker needs to know. `callback_timeout_sec` bounds one try, in seconds.
 
-    `callback_allowed_hosts` is empty where any host may be called back.
+    `callback_allowed_hosts` is empty where any host may be called back. `sam3_model` is a hub id
+    or a folder, None where none was given.
     """
 
     storage_s3_endpoint: str
@@ -38,6 +58,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     adapter: str = "runpod"
     log_level: str = "INFO"
     segmenter: SegmenterChoice = SegmenterChoice.AUTO
+    sam3_model: str | None = None
+    sam3_device: DeviceChoice = DeviceChoice.AUTO
+    sam3_compile: CompileChoice = CompileChoice.AUTO
     allow_private_image_urls: bool = False
 
     @classmethod
@@ -57,7 +80,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             hf_token=env.text("HF_TOKEN", "") or None,
             adapter=env.choice("ADAPTER", "runpod", ("runpod",)),
             log_level=env.log_level(),
-            segmenter=_segmenter(env),
+            segmenter=_choice(env, "SEGMENTER", SegmenterChoice),
+            sam3_model=env.text("SAM3_MODEL", "") or None,
+            sam3_device=_choice(env, "SAM3_DEVICE", DeviceChoice),
+            sam3_compile=_choice(env, "SAM3_COMPILE", CompileChoice),
             allow_private_image_urls=env.flag("ALLOW_PRIVATE_IMAGE_URLS"),
         )
 
@@ -78,12 +104,8 @@ def _hosts(env: Environment) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _segmenter(env: Environment) -> SegmenterChoice:
-    name = "SEGMENTER"
-    choice = SegmenterChoice(env.choice(name, "auto", tuple(SegmenterChoice), fold=str.lower))
-    if choice is SegmenterChoice.SAM3:
-        raise SettingsError(name, "sam3 is not part of this version; use classical or auto")
-    return choice
+def _choice(env: Environment, name: str, choices: type[Choice]) -> Choice:
+    return choices(env.choice(name, "auto", tuple(choices), fold=str.lower))
 
 
 def _callback_secret(env: Environment) -> str:

@@ -1,4 +1,5 @@
-"""SIGTERM and SIGINT: finish what is in flight, then leave before the platform sends more."""
+"""The end of the process, by a signal or its own wish: finish what is in flight, then leave before
+the platform sends more."""
 
 import asyncio
 import logging
@@ -36,6 +37,10 @@ class ShutdownHook:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._chain(number, loop)
+
+    def leave(self) -> None:
+        """As a signal would, without one. Called in the running event loop."""
+        self._leave(asyncio.get_running_loop())
 
     def _chain(self, number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
         previous = signal.getsignal(number)

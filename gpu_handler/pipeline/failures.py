@@ -3,6 +3,7 @@
 import logging
 
 from gpu_handler.imaging.decode import MAX_BYTES, ImageError, ImageErrorCode
+from gpu_handler.segment.base import DeviceExhausted, DeviceLost
 from shared.keys import InvalidKey
 from shared.messages import ItemError
 from shared.objects import ObjectMissing, ObjectTooLarge, StorageUnavailable
@@ -30,6 +31,16 @@ def describe(error: Exception) -> ItemError:
         case InvalidKey():
             log.warning("refused key: %s", error)
             return ItemError("INVALID_KEY", "The photo's storage keys do not belong to its job.")
+        case DeviceExhausted():
+            log.warning("device memory: %s", error)
+            message = "There was not enough memory on the device for this photo. Try it again."
+            return ItemError("DEVICE_EXHAUSTED", message, retryable=True)
+        case DeviceLost():
+            # Logged once, where it was noticed.
+            message = (
+                "The device failed while this job was worked on. This is our fault; try again."
+            )
+            return ItemError("DEVICE_LOST", message, retryable=True)
         case _:
             log.error("photo failed", exc_info=error)
             message = "Something went wrong while this photo was worked on. Try it again."

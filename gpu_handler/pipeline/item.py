@@ -11,7 +11,7 @@ from gpu_handler.imaging.decode import MAX_BYTES
 from gpu_handler.pipeline.failures import describe
 from gpu_handler.pipeline.findings import make_report
 from gpu_handler.pipeline.outputs import Output, check_keys, encode_outputs
-from gpu_handler.pipeline.photo import paint
+from gpu_handler.pipeline.photo import look, paint
 from gpu_handler.pipeline.plan import Plan
 from gpu_handler.pipeline.stopping import Stopped, StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
@@ -61,6 +61,7 @@ async def process(worker: Worker, job: OpenJob, item: ItemMessage) -> ItemResult
 async def _work(worker: Worker, job: OpenJob, item: ItemMessage, watch: Stopwatch) -> Finished:
     check_keys(job.message, item)
     job.stop.check()
+    worker.device.check()
     data = await worker.lanes.network(
         watch.timed, "download", worker.store.get, item.input_key, max_bytes=MAX_BYTES
     )
@@ -76,11 +77,14 @@ async def _develop(
 ) -> tuple[list[Output], Finished]:
     """The part that holds pixels; they are let go on the way out."""
     async with worker.darkroom:
-        photo = await paint(worker, data, job.plan, job.stop, watch)
-        job.stop.check()
-        outputs = await worker.lanes.pixels(
-            watch.timed, "encode", encode_outputs, job.message, item, photo
-        )
+        seen = await look(worker, data, job.plan, job.stop, watch)
+        async with worker.easels:
+            job.stop.check()
+            photo = await paint(worker, seen, job.plan, watch)
+            job.stop.check()
+            outputs = await worker.lanes.pixels(
+                watch.timed, "encode", encode_outputs, job.message, item, photo
+            )
     report = make_report(photo.findings, list(photo.masks))
     return outputs, Finished(report, photo.findings.warnings)
 

@@ -31,8 +31,7 @@ class JobRun:
         self._message = message
         self._stop = StopSign()
         self._job = OpenJob(message, _plan(worker, message), runpod_job_id, self._stop)
-        self._limit = min(max(1, message.batch_concurrency), worker.batch_concurrency)
-        self._in_flight = asyncio.Semaphore(self._limit)
+        self._in_flight = asyncio.Semaphore(worker.in_flight(message.batch_concurrency))
         self._results: dict[int, ItemResult] = {}
         self._photos: set[asyncio.Task[None]] = set()
         self._callbacks: set[asyncio.Task[None]] = set()
@@ -62,13 +61,22 @@ class JobRun:
 
     async def _one(self, item: ItemMessage) -> None:
         async with self._in_flight:
-            if self._stop.reason:
+            if self._is_left_out():
                 return
             result = await process(self._worker, self._job, item)
         if result is not None:
             log.info("item %d %s", item.idx, result.status, extra={"timings": result.timings})
             self._results[item.idx] = result
             self._callbacks.add(asyncio.create_task(self._report(result)))
+
+    def _is_left_out(self) -> bool:
+        """Whether a photo is not to be begun, and not told of either.
+
+        Without a device it is told of all the same: nobody else may know why it was not done.
+        """
+        if self._worker.device.lost:
+            return self._stop.drops_photos
+        return self._stop.reason is not None
 
     async def _report(self, result: ItemResult) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The worker's threads: one that owns the engine, a few for pixels, more for the network."""
+"""The worker's threads beside the device's: a few for pixels, more for the network."""
 
 import asyncio
 import contextvars
@@ -12,20 +12,11 @@ T = TypeVar("T")
 
 
 class Lanes:
-    """Shared by all jobs of the worker. A job that is cancelled leaves its thread to finish alone.
-
-    The device lane is one thread and not a lock: a cancelled `await` would release a lock while
-    the thread behind it still runs, and the next job would use the device at the same time.
-    """
+    """Shared by all jobs of the worker. What a cancelled job began, its thread finishes alone."""
 
     def __init__(self, *, pixels: int, network: int) -> None:
-        self._device = ThreadPoolExecutor(1, "device")
         self._pixels = ThreadPoolExecutor(pixels, "pixels")
         self._network = ThreadPoolExecutor(network, "network")
-
-    async def device(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a step on the engine; never two at once."""
-        return await _run(self._device, partial(step, *args, **kwargs))
 
     async def pixels(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a step that computes on whole photos."""
@@ -37,7 +28,7 @@ class Lanes:
 
     def close(self) -> None:
         """Wait for the steps that run; those that have not begun are dropped."""
-        for lane in (self._device, self._pixels, self._network):
+        for lane in (self._pixels, self._network):
             lane.shutdown(cancel_futures=True)
 
 

@@ -1,7 +1,5 @@
 """From the bytes of one photo to its painted pixels, masks and findings."""
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from gpu_handler.imaging.decode import decode_image
@@ -13,7 +11,8 @@ from gpu_handler.pipeline.stopping import StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
 from gpu_handler.pipeline.worker import Worker
 from gpu_handler.rules.compose import Layer, compose, spared, strongest
-from gpu_handler.segment.base import Segmentation, Segmenter
+from gpu_handler.segment.base import Segmentation
+from gpu_handler.segment.overlap import settle_overlaps
 from shared.messages import ItemWarning
 from shared.rules import parse_rule
 
@@ -30,43 +29,43 @@ class PaintedPhoto(Struct, frozen=True, eq=False):
     findings: Findings
 
 
-async def paint(
-    worker: Worker, data: bytes, plan: Plan, stop: StopSign, watch: Stopwatch
-) -> PaintedPhoto:
-    """Decode, segment and apply. The caller is in the worker's darkroom.
+class SeenPhoto(Struct, frozen=True, eq=False):
+    """A decoded photo, and what the engine found in it for each of the plan's concepts."""
 
-    Raises ImageError, and Stopped between two steps.
+    pixels: Pixels
+    found: list[Segmentation]
+    warnings: list[ItemWarning]
+
+
+async def look(
+    worker: Worker, data: bytes, plan: Plan, stop: StopSign, watch: Stopwatch
+) -> SeenPhoto:
+    """Decode and segment. The caller is in the worker's darkroom.
+
+    Raises ImageError, what `DeviceQueue.segment` raises, and Stopped between two steps.
     """
     lanes = worker.lanes
     stop.check()
+    worker.device.check()
     decoded = await lanes.pixels(watch.timed, "decode", decode_image, data)
-    pixels = decoded.pixels
-    found = await lanes.device(_segment, worker.engine, pixels, plan, stop, watch)
+    prepared = await lanes.pixels(watch.timed, "prepare", worker.engine.prepare, decoded.pixels)
+    found = await worker.device.segment(prepared, plan.concepts, stop, watch)
     stop.check()
     warnings = [ItemWarning("IMAGE_NOTE", text) for text in decoded.warnings]
-    return await lanes.pixels(
-        watch.timed, "apply", apply, worker.engine.name, pixels, plan, found, warnings
-    )
+    return SeenPhoto(decoded.pixels, found, warnings)
 
 
-def _segment(
-    engine: Segmenter, pixels: Pixels, plan: Plan, stop: StopSign, watch: Stopwatch
-) -> list[Segmentation]:
-    stop.check()  # it may have waited for the device through the end of its job
-    with watch.stage("segment"):
-        return engine.segment([pixels], [plan.concepts])[0]
+async def paint(worker: Worker, seen: SeenPhoto, plan: Plan, watch: Stopwatch) -> PaintedPhoto:
+    """Carry out the rules. The caller is at one of the worker's easels."""
+    return await worker.lanes.pixels(watch.timed, "apply", apply, worker.engine.name, seen, plan)
 
 
-def apply(
-    engine: str,
-    pixels: Pixels,
-    plan: Plan,
-    found: Sequence[Segmentation],
-    warnings: Sequence[ItemWarning],
-) -> PaintedPhoto:
-    """Refine the masks of what was found and carry out the rules. `pixels` stay unchanged."""
+def apply(engine: str, seen: SeenPhoto, plan: Plan) -> PaintedPhoto:
+    """Refine the masks of what was found and carry out the rules; no pixel of `seen` changes."""
+    pixels = seen.pixels
+    found = settle_overlaps(seen.found, plan.concepts, plan.protect)
     guide = EdgeGuide(pixels)
-    masks = {seen.concept: guide.alpha(seen.logits) for seen in found if seen.found}
+    masks = {one.concept: guide.alpha(one.logits) for one in found if one.found}
     shields = [mask for concept, mask in masks.items() if concept in plan.protect]
     shield = strongest(shields)
     layers = [
@@ -75,6 +74,6 @@ def apply(
         if concept in masks
     ]
     composed = compose(pixels, layers, shields)
-    findings = make_findings(engine, plan, found, composed, warnings)
+    findings = make_findings(engine, plan, found, composed, seen.warnings)
     applied = masks | {layer.concept: spared(layer.alpha, shield) for layer in layers}
     return PaintedPhoto(composed.pixels, applied, findings)

@@ -23,7 +23,11 @@ class Stopwatch:
         try:
             yield
         finally:
-            self._stages[name] = self._stages.get(name, 0.0) + time.monotonic() - started
+            self.add(name, time.monotonic() - started)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Note what somebody else has timed."""
+        self._stages[stage] = self._stages.get(stage, 0.0) + seconds
 
     def timed(self, stage: str, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `step` in the thread that calls this: waiting for the thread is not its time."""

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8787, help="of the API; 0 takes a free one")
     parser.add_argument("--data-dir", type=Path, default=Path(".data"))
     parser.add_argument("--workers", type=_count, default=1, help="how many GPU handlers")
-    parser.add_argument("--ready-timeout", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument("--ready-timeout", type=float, metavar="SECONDS")
     parser.add_argument("--verbose", action="store_true", help="show every process's log lines")
     return parser
 

@@ -19,6 +19,21 @@ THREAD_LIMITS = (
     "VECLIB_MAXIMUM_THREADS",
     "OPENCV_FOR_THREADS_NUM",
 )
+WORKER_CHOICES = (
+    "SEGMENTER",
+    "SAM3_MODEL",
+    "SAM3_DEVICE",
+    "SAM3_COMPILE",
+    "MODEL_CACHE_DIR",
+    "HF_TOKEN",
+    "CUDA_VISIBLE_DEVICES",
+)
+"""What the starter's own environment may choose for the workers."""
+
+PATIENCE_S = 60.0
+MODEL_PATIENCE_S = 900.0
+"""Gigabytes of weights are read, or even fetched, before such a worker reports."""
+
 PING_INTERVAL_S = 2
 HEARTBEAT_TIMEOUT_S = 20
 
@@ -30,7 +45,7 @@ class Service(Struct, frozen=True, kw_only=True):
 
     `probe` says whether it can be used; it gets the name, or for a `pod` the current worker id.
     A `pod` is what the platform keeps running: whenever it ends it is started again, as another
-    worker.
+    worker. `patience` is how many seconds it may take until it is ready.
     """
 
     name: str
@@ -39,6 +54,7 @@ class Service(Struct, frozen=True, kw_only=True):
     stage: int = 0
     pod: bool = False
     probe: Probe = lambda _: True
+    patience: float = PATIENCE_S
 
     def __repr__(self) -> str:
         return f"Service({self.name})"
@@ -149,13 +165,16 @@ def _worker(site: Site, wishes: Wishes, environ: Mapping[str, str], name: str) -
         "ADAPTER": "runpod",
         "LOG_LEVEL": "INFO",
     }
+    chosen = {name: environ[name] for name in WORKER_CHOICES if environ.get(name)}
+    settings |= {**chosen, **wishes.worker_env}
     base = minimal_environment(site, environ, threads=_threads(wishes.workers))
     return Service(
         name=name,
         argv=_python("gpu_handler.handler"),
-        env={**base, **worker_environment(seat), **settings, **wishes.worker_env},
+        env={**base, **worker_environment(seat), **settings},
         stage=1,
         pod=True,
+        patience=PATIENCE_S if settings["SEGMENTER"] == "classical" else MODEL_PATIENCE_S,
         probe=lambda worker_id: worker_id in platform.report().workers,
     )
 

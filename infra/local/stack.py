@@ -117,14 +117,15 @@ class Stack:
             self.stop()
             raise
 
-    def wait_ready(self, timeout: float = 60.0) -> None:
+    def wait_ready(self, timeout: float | None = None) -> None:
         """Until every probe says yes: the API answers its health check, each worker has reported.
 
-        Raises StackError when that is not so within `timeout` seconds, or at once, with the end
-        of its log, when a process has ended; StackCancelled. Also of use after `kill`: waits for
-        the next worker.
+        Raises StackError when that is not so within `timeout` seconds, by default as many as the
+        slowest service may need, or at once, with the end of its log, when a process has ended;
+        StackCancelled. Also of use after `kill`: waits for the next worker.
         """
-        self._wait_for(self._services, timeout)
+        patience = max(service.patience for service in self._services)
+        self._wait_for(self._services, patience if timeout is None else timeout)
 
     def check(self) -> None:
         """Raises StackError, with the end of its log, for a process that ended unasked. A worker

@@ -39,6 +39,7 @@ class MemoryStore:
         self.failing: dict[str, Exception] = {}
         self.journal: list[tuple[str, str]] = []
         self.before_get: Callable[[str], None] = lambda key: None
+        self.before_put: Callable[[str], None] = lambda key: None
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         self.journal.append(("get", key))
@@ -51,6 +52,7 @@ class MemoryStore:
         return self.objects[key]
 
     def put(self, key: str, body: bytes | memoryview, content_type: str) -> None:
+        self.before_put(key)
         self._fail(key)
         self.journal.append(("put", key))
         self.objects[key], self.types[key] = bytes(body), content_type
@@ -64,12 +66,16 @@ class HalfEngine:
     """Finds each concept that it `sees` in one half of a photo: left or right.
 
     It counts how many of its calls run at once, and each takes `seconds`. From call `gated_from`
-    on, counted from 1, a call waits for `gate` when there is one.
+    on, counted from 1, a call waits for `gate` when there is one. `batches` tells how many photos
+    each call had, `failing` may raise for a call that is given those photos.
     """
 
     name = "half"
 
     def __init__(self) -> None:
+        self.photos_at_once = 1
+        self.batches: list[int] = []
+        self.failing: Callable[[Sequence[Pixels]], None] = lambda photos: None
         self.sees = {"Wall": "left", "Floor": "left", "Grout": "right"}
         self.seconds = 0.0
         self.gate: threading.Event | None = None
@@ -80,11 +86,16 @@ class HalfEngine:
         self._running = 0
         self._lock = threading.Lock()
 
+    def prepare(self, photo: Pixels) -> Pixels:
+        """A much smaller picture, as SAM3's is: a test that painted it would show."""
+        return photo[::4, ::4]
+
     def segment(
         self, photos: Sequence[Pixels], concepts: Sequence[Sequence[Concept]]
     ) -> list[list[Segmentation]]:
         with self._lock:
             self.calls += 1
+            self.batches.append(len(photos))
             call = self.calls
             self._running += 1
             self.most_at_once = max(self.most_at_once, self._running)
@@ -94,6 +105,7 @@ class HalfEngine:
                 assert self.gate.wait(10), "the gate was never opened"
             if self.failure is not None:
                 raise self.failure
+            self.failing(photos)
             return [[self._one(c.id) for c in sought] for sought in concepts]
         finally:
             with self._lock:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_handler.settings import SegmenterChoice, Settings
+from gpu_handler.settings import CompileChoice, DeviceChoice, SegmenterChoice, Settings
 from shared.environment import SettingsError
 
 GIVEN = {
@@ -27,6 +27,8 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.hf_token is None
     assert (settings.adapter, settings.log_level) == ("runpod", "INFO")
     assert settings.segmenter is SegmenterChoice.AUTO
+    assert settings.sam3_model is None
+    assert (settings.sam3_device, settings.sam3_compile) == ("auto", "auto")
     assert settings.allow_private_image_urls is False
 
 
@@ -41,7 +43,10 @@ def test_every_setting_can_be_given() -> None:
             "HF_TOKEN": "hf_canary",
             "ADAPTER": "runpod",
             "LOG_LEVEL": "debug",
-            "SEGMENTER": "Classical",
+            "SEGMENTER": "SAM3",
+            "SAM3_MODEL": " someone/sam3 ",
+            "SAM3_DEVICE": "CUDA",
+            "SAM3_COMPILE": "off",
             "ALLOW_PRIVATE_IMAGE_URLS": "true",
         }
     )
@@ -52,7 +57,10 @@ def test_every_setting_can_be_given() -> None:
     assert settings.callback_allowed_hosts == {"api.example.com", "api2.example.com"}
     assert settings.hf_token == "hf_canary"
     assert settings.log_level == "DEBUG"
-    assert settings.segmenter is SegmenterChoice.CLASSICAL
+    assert settings.segmenter is SegmenterChoice.SAM3
+    assert settings.sam3_model == "someone/sam3"
+    assert settings.sam3_device is DeviceChoice.CUDA
+    assert settings.sam3_compile is CompileChoice.OFF
     assert settings.allow_private_image_urls is True
 
 
@@ -87,8 +95,10 @@ def test_missing_setting_is_named(name: str, value: str | None) -> None:
         ("CALLBACK_ALLOWED_HOSTS", "https://api.example.com"),
         ("ADAPTER", "modal"),
         ("LOG_LEVEL", "LOUD"),
-        ("SEGMENTER", "sam3"),
         ("SEGMENTER", "sam2"),
+        ("SAM3_MODEL", "facebook\n/sam3"),
+        ("SAM3_DEVICE", "cuda:0"),
+        ("SAM3_COMPILE", "true"),
         ("ALLOW_PRIVATE_IMAGE_URLS", "maybe"),
     ],
 )
@@ -97,11 +107,6 @@ def test_malformed_setting_is_named_in_one_line(name: str, value: str) -> None:
         Settings.from_env({**GIVEN, name: value})
 
     assert "\n" not in str(refusal.value)
-
-
-def test_sam3_is_refused_clearly_where_it_cannot_be_had() -> None:
-    with pytest.raises(SettingsError, match="sam3 is not part of this version"):
-        Settings.from_env({**GIVEN, "SEGMENTER": "sam3"})
 
 
 def test_no_secret_shows() -> None:

@@ -64,6 +64,30 @@ def test_busy_worker_leaves_when_its_last_job_is_reported() -> None:
     assert time.monotonic() - reported[0] < 1
 
 
+def test_worker_that_wants_to_leave_does_so_when_its_last_job_is_reported(
+    sdk_calls: list[int],
+) -> None:
+    jobs = {"one"}
+    drained: list[bool] = []
+    hook = ShutdownHook(lambda: drained.append(True), lambda: not jobs)
+
+    async def work() -> None:
+        hook.install()
+        hook.leave()
+        hook.leave()
+        await asyncio.sleep(0.5)
+        jobs.clear()
+        await asyncio.sleep(30)
+
+    started = time.monotonic()
+    with pytest.raises(SystemExit):
+        asyncio.run(work())
+
+    assert 0.5 <= time.monotonic() - started < 2.5
+    assert drained == [True]
+    assert sdk_calls == []
+
+
 def test_second_signal_and_second_installation_change_nothing(sdk_calls: list[int]) -> None:
     drained: list[bool] = []
     hook = ShutdownHook(lambda: drained.append(True), lambda: True)

@@ -17,6 +17,9 @@ import msgspec
 import pytest
 
 from gpu_handler.imaging.preview import encode_preview
+from infra.local.control import Platform
+from infra.local.pods import Pod
+from infra.local.processes import Child, Command
 from infra.local.runpod.environment import WorkerSeat, worker_environment
 from infra.local.runpod.serving import RunningRunpod, serve_runpod
 from infra.local.runpod.settings import RunpodSettings
@@ -95,18 +98,17 @@ class Running(msgspec.Struct):
         raise AssertionError(f"not within {seconds} s; the worker:\n{self.output.read_text()}")
 
 
-@contextmanager
-def worker(
-    runpod: RunningRunpod, store: ServedStore, output: Path, endpoint: str
-) -> Generator[Running]:
-    """The one worker of `endpoint`, with `BATCH_CONCURRENCY` 1; killed in the end, if need be."""
+def environment(
+    runpod: RunningRunpod, store: ServedStore, endpoint: str, worker_id: str
+) -> dict[str, str]:
+    """What a worker of `endpoint` is told, with `BATCH_CONCURRENCY` 1."""
     seat = WorkerSeat(
         base_url=runpod.base_url,
         endpoint_id=endpoint,
-        worker_id=f"{endpoint}-worker",
+        worker_id=worker_id,
         worker_key=runpod.settings.worker_key,
     )
-    environ = {
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("RUNPOD_")},
         **worker_environment(seat),
         "STORAGE_S3_ENDPOINT": store.endpoint,
@@ -117,10 +119,17 @@ def worker(
         "BATCH_CONCURRENCY": "1",
         "SEGMENTER": "classical",
     }
+
+
+@contextmanager
+def worker(
+    runpod: RunningRunpod, store: ServedStore, output: Path, endpoint: str
+) -> Generator[Running]:
+    """The one worker of `endpoint`; killed in the end, if need be."""
     with output.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "gpu_handler.handler"],
-            env=environ,
+            env=environment(runpod, store, endpoint, f"{endpoint}-worker"),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -134,9 +143,11 @@ def worker(
             process.wait(10)
 
 
-def upload(store: ServedStore, count: int, callback_url: str) -> JobMessage:
+def upload(
+    store: ServedStore, count: int, callback_url: str, width: int = 1600, height: int = 1200
+) -> JobMessage:
     objects = ObjectStore(store.endpoint, store.bucket, store.access_key, store.secret_key)
-    photo = encode_preview(make_photo(0, 1600, 1200))
+    photo = encode_preview(make_photo(0, width, height))
     for idx in range(count):
         objects.put(input_key(USER, JOB, idx), photo, "image/jpeg")
     return msgspec.structs.replace(Lab().message(count), callback_url=callback_url)
@@ -211,3 +222,78 @@ def test_idle_worker_leaves_at_once_and_takes_nothing_more(
         time.sleep(0.5)  # its first long poll is under way
         running.process.terminate()
         assert running.process.wait(5) == 0, output.read_text()
+
+
+LOSING = """
+import os, sys
+from pathlib import Path
+
+from gpu_handler.handler import work
+from gpu_handler.segment.base import DeviceLost
+from gpu_handler.segment.classical import ClassicalSegmenter
+from gpu_handler.settings import Settings
+
+
+class Losing(ClassicalSegmenter):
+    calls = 0
+
+    def segment(self, photos, concepts):
+        self.calls += 1
+        if self.calls == 3:
+            raise DeviceLost("CUDA error: an illegal memory access was encountered")
+        return super().segment(photos, concepts)
+
+
+second = Path(sys.argv[1]).exists()
+Path(sys.argv[1]).touch()
+work(Settings.from_env(os.environ), ClassicalSegmenter() if second else Losing())
+"""
+"""The real worker whose engine, in the first process alone, is lost at its third photo."""
+
+
+def test_worker_whose_device_is_lost_says_so_for_every_photo_and_is_replaced(
+    runpod: RunningRunpod, store: ServedStore, api: Api, tmp_path: Path
+) -> None:
+    message = upload(store, 4, api.url, 320, 240)
+
+    def start(worker_id: str) -> Child:
+        argv = (sys.executable, "-u", "-c", LOSING, str(tmp_path / "started"))
+        env = environment(runpod, store, "losing", worker_id)
+        return Child(Command(name="worker", argv=argv, env=env), tmp_path / "worker.log")
+
+    with runpod.client("losing") as client:
+        # Both are waiting when the worker comes, so it takes them together.
+        ids = [submit(client, message) for _ in range(2)]
+        pod = Pod("worker", start, Platform(runpod.url, runpod.settings.api_key))
+        try:
+            jobs = [within(30, lambda id_=id_: ended(client, id_)) for id_ in ids]
+            fresh = submit(client, message)
+            after = within(30, lambda: ended(client, fresh))
+        finally:
+            pod.begin_stop()
+            pod.finish_stop(5)
+
+    told = (tmp_path / "worker.log").read_text()
+    summaries = [msgspec.convert(job["output"], JobSummary) for job in jobs]
+    items = [item for summary in summaries for item in summary.items]
+    assert [job["status"] for job in jobs] == ["COMPLETED"] * 2, told
+    assert not any("refresh_worker" in job["output"] for job in jobs)
+    assert [len(summary.items) for summary in summaries] == [4, 4]
+    assert sum(item.status == "done" for item in items) == 2
+    errors = {(e.code, e.retryable) for item in items if (e := item.error)}
+    assert errors == {("DEVICE_LOST", True)}
+    assert told.count("a fresh worker is asked for") == 2
+    assert "illegal memory access" in told
+
+    assert after["status"] == "COMPLETED", told
+    assert after["workerId"] not in {job["workerId"] for job in jobs}
+    assert {item["status"] for item in after["output"]["items"]} == {"done"}
+
+
+def within(seconds: float, ask: Callable[[], T | None]) -> T:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (answer := ask()) is not None:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")

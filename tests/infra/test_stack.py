@@ -241,6 +241,28 @@ def test_the_real_services_get_what_they_need_and_no_more(tmp_path: Path) -> Non
     assert not {"JWT_SECRET", "RUNPOD_API_KEY", "DATABASE_URL"} & worker.keys()
 
 
+def test_what_the_starter_chooses_for_the_workers_reaches_them_and_nothing_else_does(
+    tmp_path: Path,
+) -> None:
+    stack = Stack(tmp_path, services=stand_ins, environ=ENVIRON)
+    stack.stop()
+    chosen = {"SEGMENTER": "sam3", "SAM3_MODEL": "/models/sam3", "HF_TOKEN": "hf_canary"}
+
+    def worker_of(environ: Mapping[str, str], **worker_env: str) -> Service:
+        services = local_services(stack.site, Wishes(worker_env=worker_env), environ)
+        assert not any("HF_TOKEN" in service.env for service in services[:-1])
+        return services[-1]
+
+    plain, sam3 = worker_of(ENVIRON), worker_of({**ENVIRON, **chosen, "SAM3_DEVICE": ""})
+    assert plain.env["SEGMENTER"] == "classical"
+    assert {"SAM3_MODEL", "SAM3_DEVICE", "HF_TOKEN"}.isdisjoint(plain.env)
+    assert chosen.items() <= sam3.env.items()
+    assert "SAM3_DEVICE" not in sam3.env
+    assert int(sam3.env["OMP_NUM_THREADS"]) >= 1
+    assert sam3.patience > plain.patience
+    assert worker_of({**ENVIRON, **chosen}, SEGMENTER="auto").env["SEGMENTER"] == "auto"
+
+
 SUPERVISOR = """
 import sys, time
 from pathlib import Path

@@ -4,18 +4,21 @@ import asyncio
 import json
 import random
 import threading
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 import pytest
 
+from gpu_handler.imaging.png import encode_png
 from gpu_handler.pipeline.job import JobRun
 from gpu_handler.pipeline.plan import PlanRefused
+from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Pixels
 from shared.actions import Action, ConceptRule
 from shared.keys import input_key, instances_key, mask_key, output_key, preview_key
 from shared.messages import ItemStatus, JobMessage, JobSummary
 from shared.objects import StorageUnavailable
-from tests.gpu_handler.conftest import JOB, USER, Lab, until
+from tests.gpu_handler.conftest import JOB, USER, Lab, make_photo, until
 
 
 def run(lab: Lab, message: JobMessage, batch_concurrency: int = 4) -> JobSummary:
@@ -71,7 +74,8 @@ def test_item_leaves_result_preview_masks_and_findings(lab: Lab) -> None:
     assert item.report.protected_pixels_changed == 0
     assert item.timings is not None
     assert list(item.timings) == [
-        "download", "decode", "segment", "apply", "encode", "upload", "total",
+        "download", "decode", "prepare", "device_wait", "segment", "apply", "encode", "upload",
+        "total",
     ]  # fmt: skip
 
 
@@ -207,6 +211,137 @@ def test_unforeseen_error_is_logged_whole_and_told_in_a_sentence(
     assert "cublas said" in caplog.text
 
 
+def test_photo_without_room_on_the_device_fails_alone_and_may_be_tried_again(lab: Lab) -> None:
+    lab.engine.photos_at_once = 3
+    lab.upload(3)
+    large = make_photo(1, 640, 480)
+    lab.store.objects[input_key(USER, JOB, 1)] = encode_png(large)
+
+    def no_room(photos: Sequence[Pixels]) -> None:
+        if any(photo.shape[1] == 160 for photo in photos):
+            raise DeviceExhausted("CUDA out of memory: canary")
+
+    lab.engine.failing = no_room
+
+    summary = run(lab, lab.message(3))
+
+    assert [item.status for item in summary.items] == ["done", "failed", "done"]
+    error = summary.items[1].error
+    assert error is not None
+    assert (error.code, error.retryable) == ("DEVICE_EXHAUSTED", True)
+    assert error.message.endswith(".")
+    assert "canary" not in error.message
+    assert summary.items[1].timings is not None
+    assert "device_wait" in summary.items[1].timings
+
+
+def test_without_its_device_a_job_reports_every_photo_and_begins_none(lab: Lab) -> None:
+    lab.engine.failing = lost_from(lab, call=3)
+
+    summary = run(lab, lab.job(12), batch_concurrency=1)
+
+    assert [item.status for item in summary.items] == ["done"] * 2 + ["failed"] * 10
+    errors = [item.error for item in summary.items[2:]]
+    assert {(e.code, e.retryable) for e in errors if e} == {("DEVICE_LOST", True)}
+    assert all(e is not None and "canary" not in e.message for e in errors)
+    assert summary.stopped is None, "nothing is missing"
+    assert len(lab.api.results) == 12
+    assert lab.engine.calls == 3
+    assert sum(verb == "get" for verb, _ in lab.store.journal) == 3
+
+
+def test_lost_device_ends_all_jobs_at_once_and_those_that_come(lab: Lab) -> None:
+    lab.engine.photos_at_once = 2
+    lab.engine.failing = lost_from(lab, call=3)
+    jobs = [lab.job(20, job=f"job-{n}") for n in range(3)]
+
+    async def go() -> list[JobSummary]:
+        async with lab.worker(2) as worker:
+            both = [asyncio.create_task(JobRun(worker, m, "runpod-1").run()) for m in jobs[:2]]
+            first = await asyncio.gather(*both)
+            return [*first, await JobRun(worker, jobs[2], "runpod-2").run()]
+
+    summaries = asyncio.run(go())
+
+    assert [len(summary.items) for summary in summaries] == [20, 20, 20]
+    for item in (item for summary in summaries for item in summary.items):
+        assert item.status == "done" or (item.error and item.error.code == "DEVICE_LOST")
+    assert sum(item.status == "done" for summary in summaries for item in summary.items) <= 4
+    assert {item.status for item in summaries[2].items} == {ItemStatus.FAILED}
+    assert not any("job-2" in key for verb, key in lab.store.journal if verb == "get")
+    assert lab.engine.calls == 3
+
+
+def lost_from(lab: Lab, call: int) -> Callable[[Sequence[Pixels]], None]:
+    def fail(_: Sequence[Pixels]) -> None:
+        if lab.engine.calls >= call:
+            raise DeviceLost("CUDA error: canary")
+
+    return fail
+
+
+def test_engine_that_takes_several_photos_gets_them_filled(lab: Lab) -> None:
+    lab.engine.photos_at_once = 8
+    lab.engine.seconds = 0.3
+
+    summary = run(lab, lab.job(40))
+
+    assert {item.status for item in summary.items} == {ItemStatus.DONE}
+    assert max(lab.engine.batches) == 8, lab.engine.batches
+    assert lab.engine.calls <= 8, lab.engine.batches
+
+
+def test_however_many_photos_wait_few_are_painted_at_once(lab: Lab) -> None:
+    lab.engine.photos_at_once = 8
+    lab.engine.seconds = 0.1
+    message = lab.job(30)
+    decoded: list[int] = []
+    painted: list[int] = []
+
+    async def go() -> JobSummary:
+        async with lab.worker(2) as worker:
+            job = asyncio.create_task(JobRun(worker, message, "runpod-1").run())
+            while not job.done():
+                decoded.append(18 - places(worker.darkroom))
+                painted.append(2 - places(worker.easels))
+                await asyncio.sleep(0.001)
+            return await job
+
+    summary = asyncio.run(go())
+
+    assert {item.status for item in summary.items} == {ItemStatus.DONE}
+    assert 8 < max(decoded) <= 18
+    assert 0 < max(painted) <= 2
+
+
+@pytest.mark.parametrize(("batch", "most"), [(1, 8), (4, 20)])
+def test_small_job_is_not_kept_waiting_by_a_large_one(lab: Lab, batch: int, most: int) -> None:
+    lab.engine.photos_at_once = batch
+    lab.engine.seconds = 0.03
+    large, small = lab.job(60, job="large"), lab.job(2, job="small")
+
+    async def go() -> int:
+        async with lab.worker(2) as worker:
+            first = asyncio.create_task(JobRun(worker, large, "runpod-1").run())
+            await until(lambda: lab.engine.calls >= 3)
+            before = stored(lab, "large")
+            await JobRun(worker, small, "runpod-2").run()
+            meanwhile = stored(lab, "large") - before
+            await first
+            return meanwhile
+
+    assert asyncio.run(go()) <= most, "what was in flight already may be done before"
+
+
+def stored(lab: Lab, job: str) -> int:
+    return sum(key.startswith(f"outputs/{USER}/{job}/") for key in lab.store.objects)
+
+
+def places(room: asyncio.Semaphore) -> int:
+    """How many are free."""
+    return room._value  # pyright: ignore[reportPrivateUsage]
+
+
 @pytest.mark.parametrize(
     ("field", "key"),
     [
@@ -250,10 +385,14 @@ def test_results_do_not_depend_on_the_order_of_photos(lab: Lab) -> None:
     assert other.store.objects == objects
 
 
-@pytest.mark.parametrize(("asked", "allowed", "expected"), [(1, 4, 1), (4, 2, 2), (0, 4, 1)])
+@pytest.mark.parametrize(
+    ("asked", "allowed", "batch", "expected"),
+    [(1, 4, 1, 1), (4, 2, 1, 2), (0, 4, 1, 1), (1, 4, 8, 1), (4, 2, 2, 6)],
+)
 def test_no_more_photos_in_flight_than_both_sides_allow(
-    lab: Lab, asked: int, allowed: int, expected: int
+    lab: Lab, asked: int, allowed: int, batch: int, expected: int
 ) -> None:
+    lab.engine.photos_at_once = batch
     lab.upload(8)
     waiting = threading.Semaphore(0)
     at_once: list[int] = []

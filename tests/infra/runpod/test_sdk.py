@@ -11,10 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.local.control import Platform
+from infra.local.pods import Pod
 from infra.local.processes import Child, Command
 from infra.local.runpod.environment import WorkerSeat, worker_environment
 from infra.local.runpod.serving import RunningRunpod
-from tests.infra.runpod.calls import WORKER_KEY, run, status, wait_over, wait_until
+from tests.infra.runpod.calls import API_KEY, WORKER_KEY, run, status, wait_over, wait_until
 
 HANDLER = """
 import asyncio, os, sys
@@ -105,6 +107,29 @@ def test_the_sdk_runs_fails_cancels_and_reports(
         "inQueue": 0,
         "retried": 0,
     }
+
+
+def test_a_worker_that_asks_for_a_fresh_one_is_replaced(
+    runpod: RunningRunpod, caller: httpx.Client, start_worker: StartWorker
+) -> None:
+    """The handler goes on as if nothing was; its container is stopped all the same."""
+    pod = Pod("tired", start_worker, Platform(runpod.url, API_KEY))
+    try:
+        wish = {"refresh_worker": True, "kept": 1}
+        job = wait_over(caller, run(caller, say="last", more=wish))
+        assert job["status"] == "COMPLETED"
+        assert job["output"]["kept"] == 1
+        assert "refresh_worker" not in job["output"]
+        first = job["output"]["worker"]
+
+        after = wait_over(caller, run(caller, say="first"))
+    finally:
+        pod.begin_stop()
+        pod.finish_stop(0)
+
+    assert after["output"]["worker"] != first
+    assert after["output"]["worker"].startswith("tired-")
+    assert pod.deaths == 2
 
 
 def test_a_killed_worker_s_job_is_finished_by_another(
