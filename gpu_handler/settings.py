@@ -30,6 +30,14 @@ class DeviceChoice(StrEnum):
     CUDA = "cuda"
 
 
+class DtypeChoice(StrEnum):
+    """What the learned engine's parameters are held in; `auto` is bfloat16 with CUDA."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 class CompileChoice(StrEnum):
     """Whether the learned engine compiles its layers; `auto` does so with CUDA."""
 
@@ -60,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     segmenter: SegmenterChoice = SegmenterChoice.AUTO
     sam3_model: str | None = None
     sam3_device: DeviceChoice = DeviceChoice.AUTO
+    sam3_dtype: DtypeChoice = DtypeChoice.AUTO
     sam3_compile: CompileChoice = CompileChoice.AUTO
     allow_private_image_urls: bool = False
 
@@ -83,6 +92,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             segmenter=_choice(env, "SEGMENTER", SegmenterChoice),
             sam3_model=env.text("SAM3_MODEL", "") or None,
             sam3_device=_choice(env, "SAM3_DEVICE", DeviceChoice),
+            sam3_dtype=_choice(env, "SAM3_DTYPE", DtypeChoice),
             sam3_compile=_choice(env, "SAM3_COMPILE", CompileChoice),
             allow_private_image_urls=env.flag("ALLOW_PRIVATE_IMAGE_URLS"),
         )

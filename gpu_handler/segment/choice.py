@@ -93,6 +93,7 @@ def _open(settings: Settings, checkpoint: "Checkpoint", why: str) -> Segmenter:
         engine = open_engine(
             checkpoint,
             device=settings.sam3_device,
+            dtype=settings.sam3_dtype,
             compile_layers=_COMPILE[settings.sam3_compile],
             compiled_in=settings.model_cache_dir / "compiled",
         )

@@ -23,6 +23,7 @@ WORKER_CHOICES = (
     "SEGMENTER",
     "SAM3_MODEL",
     "SAM3_DEVICE",
+    "SAM3_DTYPE",
     "SAM3_COMPILE",
     "MODEL_CACHE_DIR",
     "HF_TOKEN",

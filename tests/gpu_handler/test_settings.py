@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_handler.settings import CompileChoice, DeviceChoice, SegmenterChoice, Settings
+from gpu_handler.settings import CompileChoice, DeviceChoice, DtypeChoice, SegmenterChoice, Settings
 from shared.environment import SettingsError
 
 GIVEN = {
@@ -28,7 +28,8 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.adapter, settings.log_level) == ("runpod", "INFO")
     assert settings.segmenter is SegmenterChoice.AUTO
     assert settings.sam3_model is None
-    assert (settings.sam3_device, settings.sam3_compile) == ("auto", "auto")
+    assert (settings.sam3_device, settings.sam3_dtype) == ("auto", "auto")
+    assert settings.sam3_compile == "auto"
     assert settings.allow_private_image_urls is False
 
 
@@ -46,6 +47,7 @@ def test_every_setting_can_be_given() -> None:
             "SEGMENTER": "SAM3",
             "SAM3_MODEL": " someone/sam3 ",
             "SAM3_DEVICE": "CUDA",
+            "SAM3_DTYPE": "bfloat16",
             "SAM3_COMPILE": "off",
             "ALLOW_PRIVATE_IMAGE_URLS": "true",
         }
@@ -60,6 +62,7 @@ def test_every_setting_can_be_given() -> None:
     assert settings.segmenter is SegmenterChoice.SAM3
     assert settings.sam3_model == "someone/sam3"
     assert settings.sam3_device is DeviceChoice.CUDA
+    assert settings.sam3_dtype is DtypeChoice.BFLOAT16
     assert settings.sam3_compile is CompileChoice.OFF
     assert settings.allow_private_image_urls is True
 
@@ -98,6 +101,7 @@ def test_missing_setting_is_named(name: str, value: str | None) -> None:
         ("SEGMENTER", "sam2"),
         ("SAM3_MODEL", "facebook\n/sam3"),
         ("SAM3_DEVICE", "cuda:0"),
+        ("SAM3_DTYPE", "float16"),
         ("SAM3_COMPILE", "true"),
         ("ALLOW_PRIVATE_IMAGE_URLS", "maybe"),
     ],

@@ -38,24 +38,26 @@ def open_engine(
     checkpoint: Checkpoint,
     *,
     device: str = "auto",
+    dtype: str = "auto",
     compile_layers: bool | None = None,
     compiled_in: Path | None = None,
     free_bytes: FreeBytes = measured,
 ) -> Sam3Segmenter:
     """Load SAM3 onto `device`: `cuda`, `cpu`, or `auto` for the first of them that is there.
 
-    Parameters are bfloat16 on a GPU, float32 on a CPU. `compile_layers` compiles in the background,
-    eager until it is done; None does so on a GPU. `compiled_in` is a folder that keeps the compiled
-    code for the next process. `free_bytes` tells the memory that is free, asked after the weights
-    are loaded. Raises CheckpointError, MemoryShort among them, DeviceMissing, DeviceExhausted and
-    DeviceLost.
+    `dtype` is that of the parameters, `float32`, `bfloat16`, or `auto` for bfloat16 on a GPU and
+    float32 on a CPU, of which only some are quicker in bfloat16. `compile_layers` compiles in the
+    background, eager until it is done; None does so on a GPU. `compiled_in` is a folder that keeps
+    the compiled code for the next process. `free_bytes` tells the memory that is free, asked after
+    the weights are loaded. Raises CheckpointError, MemoryShort among them, DeviceMissing,
+    DeviceExhausted and DeviceLost.
     """
     place = _device(device)
     compiles = place.type == "cuda" if compile_layers is None else compile_layers
     if compiles and compiled_in is not None:
         keep_compiled_code_in(compiled_in)
     try:
-        return _open(checkpoint, place, compiles, free_bytes)
+        return _open(checkpoint, place, _dtype(dtype, place), compiles, free_bytes)
     except RuntimeError as error:
         if refusal := device_error(error, place):
             raise refusal from error
@@ -63,10 +65,13 @@ def open_engine(
 
 
 def _open(
-    checkpoint: Checkpoint, place: torch.device, compiles: bool, free_bytes: FreeBytes
+    checkpoint: Checkpoint,
+    place: torch.device,
+    dtype: torch.dtype,
+    compiles: bool,
+    free_bytes: FreeBytes,
 ) -> Sam3Segmenter:
     began = time.monotonic()
-    dtype = torch.bfloat16 if place.type == "cuda" else torch.float32
     detector = Detector(load_model(checkpoint, place, dtype, with_text=False))
     phrases = PhraseBook(checkpoint, place, dtype)
     if place.type == "cuda":
@@ -115,6 +120,12 @@ def _device(wanted: str) -> torch.device:
     if not torch.cuda.is_available():
         raise DeviceMissing("there is no CUDA device that torch can use: SAM3 needs one, or cpu")
     return torch.device("cuda", torch.cuda.current_device())
+
+
+def _dtype(wanted: str, place: torch.device) -> torch.dtype:
+    if wanted == "auto":
+        return torch.bfloat16 if place.type == "cuda" else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
 
 
 def _described(device: torch.device) -> str:

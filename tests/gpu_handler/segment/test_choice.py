@@ -71,6 +71,17 @@ def test_weights_that_are_there_are_taken_and_the_log_says_from_where(
     assert str(weights) in caplog.text
 
 
+@pytest.mark.parametrize("given", ["float32", "bfloat16"])
+def test_dtype_that_is_asked_for_is_taken(
+    weights: Path, given: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    choose_engine(settings(weights.parent, SAM3_DEVICE="cpu", SAM3_DTYPE=given))
+
+    assert f"threads) in {given}: " in caplog.text
+
+
 def test_folder_that_is_named_is_taken(weights: Path, tmp_path: Path) -> None:
     asked = settings(tmp_path, SAM3_MODEL=str(weights), SAM3_DEVICE="cpu", SAM3_COMPILE="off")
 

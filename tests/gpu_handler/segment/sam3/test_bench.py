@@ -170,14 +170,5 @@ def test_a_gpu_machine_needs_nothing_else_of_ours() -> None:
     )
     loaded = set(done.stdout.split())
     assert "torch" in loaded
-    others = {
-        "litestar",
-        "sqlalchemy",
-        "boto3",
-        "runpod",
-        "httptools",
-        "cv2",
-        "simplejpeg",
-        "pi_heif",
-    }
+    others = {"litestar", "sqlalchemy", "boto3", "runpod", "httptools", "simplejpeg", "pi_heif"}
     assert not loaded & others
