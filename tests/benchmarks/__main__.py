@@ -1,19 +1,65 @@
-"""`make bench`: print every table, or those named: `python -m tests.benchmarks api presigning`."""
+"""`make bench`: print every table, or those named: `python -m tests.benchmarks api presigning`.
 
+What follows the first option is for the table `sam3`, named last:
+`python -m tests.benchmarks sam3 --size full`.
+"""
+
+import importlib.util
+import itertools
 import sys
+from collections.abc import Callable, Sequence
 
-from tests.benchmarks import api, photo, presigning
+Options = Sequence[str]
 
-TABLES = {"presigning": presigning.run, "api": api.run, "photo": photo.run}
+
+def _presigning(_: Options) -> None:
+    from tests.benchmarks import presigning
+
+    presigning.run()
+
+
+def _api(_: Options) -> None:
+    from tests.benchmarks import api
+
+    api.run()
+
+
+def _photo(_: Options) -> None:
+    from tests.benchmarks import photo
+
+    photo.run()
+
+
+def _sam3(options: Options) -> None:
+    if importlib.util.find_spec("torch") is None:
+        print("\nSAM3 is left out: the extra `sam3` is not installed")
+        return
+    from tests.benchmarks.sam3.command import main
+
+    main(options)
+
+
+# Each imports what it needs when it is asked for: a GPU machine has no web framework.
+TABLES: dict[str, Callable[[Options], None]] = {
+    "presigning": _presigning,
+    "api": _api,
+    "photo": _photo,
+    "sam3": _sam3,
+}
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(TABLES)
+    arguments = sys.argv[1:]
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    options = arguments[len(names) :]
     if unknown := [name for name in names if name not in TABLES]:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(TABLES)}", file=sys.stderr)
         return 2
-    for name in names:
-        TABLES[name]()
+    if options and names[-1:] != ["sam3"]:
+        print(f"{options[0]}: only sam3, named last, takes options", file=sys.stderr)
+        return 2
+    for name in names or TABLES:
+        TABLES[name](options)
     return 0
 
 

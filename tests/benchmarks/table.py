@@ -21,11 +21,17 @@ def repeated(call: Callable[[], object], rounds: int) -> list[float]:
 
 
 def heading(title: str, *columns: str) -> None:
-    print(f"\n{title}\n{'':38}" + "".join(f"{column:>12}" for column in columns))
+    print(f"\n{title}")
+    line("", *columns)
 
 
 def row(name: str, *values: float) -> None:
-    print(f"{name:38}" + "".join(f"{value:12.2f}" for value in values))
+    line(name, *(f"{value:.2f}" for value in values))
+
+
+def line(name: str, *cells: str) -> None:
+    """A row of words, written at once: some tables take minutes."""
+    print(f"{name:38}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
 
 
 def latency_row(name: str, seconds: Sequence[float]) -> None:
