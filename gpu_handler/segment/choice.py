@@ -12,7 +12,7 @@ from gpu_handler.settings import CompileChoice, SegmenterChoice, Settings
 from shared.environment import SettingsError
 
 if TYPE_CHECKING:
-    from gpu_handler.segment.sam3.checkpoint import Checkpoint, CheckpointError
+    from gpu_handler.segment.sam3.weights.checkpoint import Checkpoint, CheckpointError
 
 DEFAULT_MODEL = "facebook/sam3"
 EXTRA = ("torch", "transformers")
@@ -66,8 +66,8 @@ def _asked(settings: Settings, who: str) -> Segmenter:
 
 def _find(settings: Settings, *, mend: bool = False) -> "Checkpoint | None":
     """With `mend`, weights whose download broke off count as not found."""
-    from gpu_handler.segment.sam3.checkpoint import find_checkpoint
-    from gpu_handler.segment.sam3.refusals import WeightsIncomplete
+    from gpu_handler.segment.sam3.weights.checkpoint import find_checkpoint
+    from gpu_handler.segment.sam3.weights.refusals import WeightsIncomplete
 
     try:
         return find_checkpoint(_model(settings), settings.model_cache_dir)
@@ -79,7 +79,7 @@ def _find(settings: Settings, *, mend: bool = False) -> "Checkpoint | None":
 
 
 def _fetch(settings: Settings) -> "Checkpoint":
-    from gpu_handler.segment.sam3.checkpoint import fetch_checkpoint
+    from gpu_handler.segment.sam3.weights.checkpoint import fetch_checkpoint
 
     _check_extra()  # rather than after gigabytes
     return fetch_checkpoint(_model(settings), settings.model_cache_dir, settings.hf_token)
@@ -118,7 +118,7 @@ def _check_extra() -> None:
 @contextmanager
 def _as_settings_error() -> Generator[None]:
     """Name the setting beside the reason."""
-    from gpu_handler.segment.sam3.checkpoint import CheckpointError
+    from gpu_handler.segment.sam3.weights.checkpoint import CheckpointError
 
     try:
         yield
@@ -127,7 +127,7 @@ def _as_settings_error() -> Generator[None]:
 
 
 def _to_blame(error: "CheckpointError") -> str:
-    from gpu_handler.segment.sam3.refusals import MemoryShort, RepositoryGated
+    from gpu_handler.segment.sam3.weights.refusals import MemoryShort, RepositoryGated
 
     match error:
         case RepositoryGated():

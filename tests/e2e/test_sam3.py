@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from gpu_handler.pipeline.photo import PaintedPhoto, SeenPhoto, apply
 from gpu_handler.pipeline.plan import Plan, make_plan
 from gpu_handler.segment.base import Segmenter
-from gpu_handler.segment.sam3.checkpoint import open_folder
 from gpu_handler.segment.sam3.engine import open_engine
+from gpu_handler.segment.sam3.weights.checkpoint import open_folder
 from infra.client import ItemDetail, Job, PaletteClient, RuleAction
 from infra.local.stack import Stack
 from shared.actions import Action, ConceptRule

@@ -9,19 +9,19 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from gpu_handler.segment.sam3.budget import make_budget, means_of
-from gpu_handler.segment.sam3.checkpoint import Checkpoint
-from gpu_handler.segment.sam3.compiling import Compilation, keep_compiled_code_in
-from gpu_handler.segment.sam3.detector import Detector, Features
-from gpu_handler.segment.sam3.faults import device_error
-from gpu_handler.segment.sam3.footprint import measure_footprint
-from gpu_handler.segment.sam3.graphs import Recorded
-from gpu_handler.segment.sam3.loading import load_model
-from gpu_handler.segment.sam3.memory import free_bytes as measured
-from gpu_handler.segment.sam3.precomputed import preset_phrases
+from gpu_handler.segment.sam3.device.budget import make_budget, means_of
+from gpu_handler.segment.sam3.device.faults import device_error
+from gpu_handler.segment.sam3.device.footprint import measure_footprint
+from gpu_handler.segment.sam3.network.compiling import Compilation, keep_compiled_code_in
+from gpu_handler.segment.sam3.network.detector import Detector, Features
+from gpu_handler.segment.sam3.network.graphs import Recorded
 from gpu_handler.segment.sam3.segmenter import Sam3Segmenter
-from gpu_handler.segment.sam3.text import PhraseBook
-from gpu_handler.segment.sam3.wording import LENGTHS
+from gpu_handler.segment.sam3.weights.checkpoint import Checkpoint
+from gpu_handler.segment.sam3.weights.loading import load_model
+from gpu_handler.segment.sam3.weights.memory import free_bytes as measured
+from gpu_handler.segment.sam3.words.precomputed import preset_phrases
+from gpu_handler.segment.sam3.words.text import PhraseBook
+from gpu_handler.segment.sam3.words.wording import LENGTHS
 
 __all__ = ["DeviceMissing", "Sam3Segmenter", "open_engine"]
 

@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 
 from gpu_handler.segment.base import Instance, InstanceLogits, Segmentation, Source
-from gpu_handler.segment.sam3.detector import Found
+from gpu_handler.segment.sam3.network.detector import Found
 from gpu_handler.segment.sam3.numbering import Box, reading_order
 from gpu_handler.segment.sam3.reduction import Row, fetch, read_table, reduce_pairs
 from shared.concepts import Concept, Kind

@@ -19,15 +19,7 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from msgspec import Struct
 from safetensors import SafetensorError
 
-from gpu_handler.segment.sam3.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    fetch_checkpoint,
-    find_checkpoint,
-    open_folder,
-)
-from gpu_handler.segment.sam3.loading import load_model
-from gpu_handler.segment.sam3.manifest import (
+from gpu_handler.segment.sam3.preparing.manifest import (
     Manifest,
     ManifestUnusable,
     Origin,
@@ -36,10 +28,23 @@ from gpu_handler.segment.sam3.manifest import (
     write_manifest,
     wrong_files,
 )
-from gpu_handler.segment.sam3.refusals import WeightsIncomplete
-from gpu_handler.segment.sam3.staging import OutputRefused, check_output, check_space, staged
-from gpu_handler.segment.sam3.verify import OutputsDiffer, verify
-from gpu_handler.segment.sam3.writing import stored_size, write_model, write_text_features
+from gpu_handler.segment.sam3.preparing.staging import (
+    OutputRefused,
+    check_output,
+    check_space,
+    staged,
+)
+from gpu_handler.segment.sam3.preparing.verify import OutputsDiffer, verify
+from gpu_handler.segment.sam3.preparing.writing import stored_size, write_model, write_text_features
+from gpu_handler.segment.sam3.weights.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    fetch_checkpoint,
+    find_checkpoint,
+    open_folder,
+)
+from gpu_handler.segment.sam3.weights.loading import load_model
+from gpu_handler.segment.sam3.weights.refusals import WeightsIncomplete
 
 CPU = torch.device("cpu")
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gpu_handler.segment.sam3.detector import Found
+from gpu_handler.segment.sam3.network.detector import Found
 
 FARTHEST = 20.0
 """Logits leave the device within plus and minus this."""

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Segmentation
-from gpu_handler.segment.sam3.batches import Batch, Limit, run_halving
-from gpu_handler.segment.sam3.budget import Budget
-from gpu_handler.segment.sam3.detector import Features, Found
+from gpu_handler.segment.sam3.device.batches import Batch, Limit, run_halving
+from gpu_handler.segment.sam3.device.budget import Budget
+from gpu_handler.segment.sam3.device.faults import device_error, release_frames
+from gpu_handler.segment.sam3.device.sending import send_photos, send_rows
 from gpu_handler.segment.sam3.evidence import read_pairs
-from gpu_handler.segment.sam3.faults import device_error, release_frames
+from gpu_handler.segment.sam3.network.detector import Features, Found
 from gpu_handler.segment.sam3.picture import prepare_picture
 from gpu_handler.segment.sam3.questions import Question
-from gpu_handler.segment.sam3.sending import send_photos, send_rows
-from gpu_handler.segment.sam3.wording import PhraseSource, Wording
+from gpu_handler.segment.sam3.words.wording import PhraseSource, Wording
 from shared.concepts import Concept
 
 Encode: TypeAlias = Callable[[Tensor], Features]

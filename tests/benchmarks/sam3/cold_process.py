@@ -26,10 +26,10 @@ def _ours(folder: Path, kind: str, dtype_name: str, form: str) -> Iterator[Stage
     import torch
 
     yield "torch", time.time()
-    from gpu_handler.segment.sam3.checkpoint import open_folder
-    from gpu_handler.segment.sam3.compiling import Compilation
-    from gpu_handler.segment.sam3.detector import Detector
-    from gpu_handler.segment.sam3.loading import load_model
+    from gpu_handler.segment.sam3.network.compiling import Compilation
+    from gpu_handler.segment.sam3.network.detector import Detector
+    from gpu_handler.segment.sam3.weights.checkpoint import open_folder
+    from gpu_handler.segment.sam3.weights.loading import load_model
 
     yield "imports", time.time()
     device = torch.device(kind)

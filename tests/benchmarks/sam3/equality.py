@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.sam3 import modeling_sam3
 from transformers.models.sam3.modeling_sam3 import Sam3ImageSegmentationOutput
 
-from gpu_handler.segment.sam3.detector import Found
+from gpu_handler.segment.sam3.network.detector import Found
 from tests.benchmarks.sam3.ours import Way, eager
 from tests.benchmarks.sam3.setting import Setting
 from tests.benchmarks.sam3.stock import Stock

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Sam3Config
 from transformers.models.sam3.modeling_sam3 import Sam3Model
 
-from gpu_handler.segment.sam3.detector import Detector, Features
+from gpu_handler.segment.sam3.network.detector import Detector, Features
 from tests.benchmarks.sam3.device import Ceilings, dtype_name
 from tests.benchmarks.sam3.ours import WORDS
 from tests.benchmarks.sam3.sizes import PHRASE_TOKENS

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers.models.sam3.modeling_sam3 import Sam3Model
 
-from gpu_handler.segment.sam3.compiling import Compilation
-from gpu_handler.segment.sam3.detector import Detector, Features, Found
-from gpu_handler.segment.sam3.graphs import Recorded
+from gpu_handler.segment.sam3.device.sending import send_photos
+from gpu_handler.segment.sam3.network.compiling import Compilation
+from gpu_handler.segment.sam3.network.detector import Detector, Features, Found
+from gpu_handler.segment.sam3.network.graphs import Recorded
 from gpu_handler.segment.sam3.reduction import fetch, read_table, reduce_pairs
-from gpu_handler.segment.sam3.sending import send_photos
-from gpu_handler.segment.sam3.wording import LENGTHS
+from gpu_handler.segment.sam3.words.wording import LENGTHS
 from tests.benchmarks.sam3.stock import KEPT
 
 WORDS = LENGTHS[0]

@@ -17,8 +17,8 @@ from gpu_handler.masks import EdgeGuide
 from gpu_handler.pipeline.findings import make_findings
 from gpu_handler.pipeline.plan import Plan
 from gpu_handler.rules.compose import compose
-from gpu_handler.segment.sam3.detector import Found
 from gpu_handler.segment.sam3.evidence import read_pairs
+from gpu_handler.segment.sam3.network.detector import Found
 from shared.concepts import open_concept
 
 QUERIES, SIDE, PHOTO, STEP = 128, 288, 4032, 28

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gpu_handler.imaging.pixels import Pixels
-from gpu_handler.segment.sam3.detector import Features, Found
+from gpu_handler.segment.sam3.network.detector import Features, Found
 
 SIDE = 4
 CELLS = 8

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Segmentation, Segmenter
-from gpu_handler.segment.sam3.budget import Budget
-from gpu_handler.segment.sam3.checkpoint import Checkpoint, open_folder
-from gpu_handler.segment.sam3.detector import Detector, Features, Found
+from gpu_handler.segment.sam3.device.budget import Budget
 from gpu_handler.segment.sam3.engine import DeviceMissing, Sam3Segmenter, open_engine
-from gpu_handler.segment.sam3.loading import load_model
-from gpu_handler.segment.sam3.refusals import MemoryShort
-from gpu_handler.segment.sam3.text import PhraseBook
+from gpu_handler.segment.sam3.network.detector import Detector, Features, Found
+from gpu_handler.segment.sam3.weights.checkpoint import Checkpoint, open_folder
+from gpu_handler.segment.sam3.weights.loading import load_model
+from gpu_handler.segment.sam3.weights.refusals import MemoryShort
+from gpu_handler.segment.sam3.words.text import PhraseBook
 from shared.concepts import Concept, Kind
 from tests.checkpoints import tiny_model, write_checkpoint
 from tests.gpu_handler.segment.sam3.scripted import (

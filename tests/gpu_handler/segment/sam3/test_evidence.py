@@ -19,8 +19,8 @@ from gpu_handler.pipeline.findings import make_findings
 from gpu_handler.pipeline.plan import Plan
 from gpu_handler.rules.compose import compose
 from gpu_handler.segment.base import Segmentation, Source
-from gpu_handler.segment.sam3.detector import Detector, Found
 from gpu_handler.segment.sam3.evidence import ModelBroken, read_pairs
+from gpu_handler.segment.sam3.network.detector import Detector, Found
 from gpu_handler.segment.sam3.numbering import reading_order
 from gpu_handler.segment.sam3.reduction import read_table, reduce_pairs
 from shared.concepts import Concept, Kind

@@ -13,13 +13,16 @@ from safetensors import safe_open
 from transformers import CLIPTokenizer, Sam3Config
 from transformers.models.sam3.modeling_sam3 import Sam3Model
 
-from gpu_handler.segment.sam3.answers import Answers, text_features
-from gpu_handler.segment.sam3.checkpoint import find_checkpoint, open_folder
-from gpu_handler.segment.sam3.manifest import read_manifest
 from gpu_handler.segment.sam3.prepare import Plan, main, prepare
-from gpu_handler.segment.sam3.staging import OutputRefused, check_output, check_space, staged
-from gpu_handler.segment.sam3.text import PhraseBook
-from gpu_handler.segment.sam3.verify import (
+from gpu_handler.segment.sam3.preparing.answers import Answers, text_features
+from gpu_handler.segment.sam3.preparing.manifest import read_manifest
+from gpu_handler.segment.sam3.preparing.staging import (
+    OutputRefused,
+    check_output,
+    check_space,
+    staged,
+)
+from gpu_handler.segment.sam3.preparing.verify import (
     BOX,
     MASK_IOU,
     SCORE,
@@ -27,6 +30,8 @@ from gpu_handler.segment.sam3.verify import (
     require_same,
     require_same_parameters,
 )
+from gpu_handler.segment.sam3.weights.checkpoint import find_checkpoint, open_folder
+from gpu_handler.segment.sam3.words.text import PhraseBook
 from shared.presets import PRESETS
 from tests.checkpoints import tiny_model, write_checkpoint, write_video_checkpoint
 
@@ -399,7 +404,7 @@ def test_source_and_output_may_lie_on_different_disks(detector: Path) -> None:
 WRITES_AND_WAITS = """
 import sys, time
 from pathlib import Path
-from gpu_handler.segment.sam3.staging import staged
+from gpu_handler.segment.sam3.preparing.staging import staged
 with staged(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("a")
     print("writing", flush=True)

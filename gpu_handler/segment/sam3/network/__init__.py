@@ -1,0 +1,1 @@
+"""The model: stock weights, called in our own order."""

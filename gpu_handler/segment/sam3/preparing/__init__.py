@@ -1,0 +1,1 @@
+"""What the command `prepare` is made of: writing, verifying, and a manifest."""

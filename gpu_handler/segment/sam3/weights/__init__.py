@@ -1,0 +1,1 @@
+"""Where weights are, what they must be, and how they get onto the device."""

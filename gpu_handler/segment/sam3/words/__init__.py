@@ -1,0 +1,1 @@
+"""Phrases: tokens, features, and the shapes in which batches read them."""
