@@ -53,8 +53,8 @@ class Recorded(Generic[Out]):
     """A function of tensors, recorded for batches that `small` agrees to and called for others.
 
     Answers are valid until the next call. Arguments are tensors or named tuples of tensors; calls
-    come from one thread, under inference mode. Shapes that there is no memory to record for are
-    called for good.
+    come from one thread, under inference mode. Shapes whose recording fails, for want of memory or
+    otherwise, are called for good.
     """
 
     def __init__(
@@ -80,8 +80,11 @@ class Recorded(Generic[Out]):
     def _try(self, arguments: tuple[Tree, ...]) -> Replay[Out] | None:
         try:
             return self._record(self._call, arguments)
-        except torch.OutOfMemoryError:
-            log.warning("no memory for a CUDA graph; this batch size is launched kernel by kernel")
+        except RuntimeError as error:
+            # Not enough memory, or a call that cannot be recorded. A device that is lost says so
+            # again in the call that comes next.
+            reason = str(error).partition("\n")[0]
+            log.warning("no CUDA graph, this batch is launched kernel by kernel: %s", reason)
             return None
 
 

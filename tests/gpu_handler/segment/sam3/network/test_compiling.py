@@ -109,6 +109,21 @@ def test_a_compiler_that_fails_leaves_everything_eager(caplog: pytest.LogCapture
     assert difference(decode(detector, *SHAPES[1]), expected) == 0
 
 
+def test_a_second_detector_of_a_process_is_compiled_as_well() -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    Compilation(make_detector(), words=WORDS, backend="eager").run()
+    other = Detector(tiny_model(tiny_config(2 * SIDE)))
+    compilation = Compilation(other, words=WORDS, backend=backend)
+    compilation.run()
+    assert compilation.ready
+    assert graphs
+
+
 def test_all_layers_of_a_kind_are_worth_compiling() -> None:
     """Each of the stacks in full, so that no layer is left slow by mistake."""
     names = [f"{type(module).__name__}.{name}" for module, name in make_detector().layers()]
