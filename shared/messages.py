@@ -83,7 +83,8 @@ class ItemReport(Struct, frozen=True):
 class ItemResult(Struct, frozen=True, omit_defaults=True):
     """The body of a callback, sent once per item as soon as the item ended.
 
-    `timings` holds seconds per stage (download, decode, segment, apply, encode, upload, total).
+    `timings` holds seconds per stage (download, decode, prepare, device_wait,
+    segment, apply, encode, upload, total).
     """
 
     idx: int

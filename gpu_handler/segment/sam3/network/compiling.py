@@ -104,7 +104,7 @@ class Compilation:
         except Abandoned as news:
             self.failure = str(news)
         except Exception as error:  # noqa: BLE001 - photos go on, whatever a compiler stumbles over
-            self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.failure = _told(error)
             log.warning("sam3 stays eager, its layers did not compile: %s", self.failure)
         else:
             # From now on a shape that was not foreseen runs eager instead of stopping the device.
@@ -125,6 +125,11 @@ class Compilation:
                 blank = torch.zeros(photos, side, side, 3, dtype=torch.uint8, device=device)
                 first = torch.zeros(pairs, dtype=torch.int64, device=device)
                 detector.decode(detector.encode(blank), text, mask, first, first)
+
+
+def _told(error: Exception) -> str:
+    """In a line; what a backend says stands in the second line of the compiler's own error."""
+    return " ".join(f"{type(error).__name__}: {error}".splitlines()[:2])
 
 
 def keep_compiled_code_in(folder: Path) -> None:

@@ -68,6 +68,7 @@ def test_compiled_layers_answer_the_same_for_every_batch_without_compiling_again
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of torch.jit
 def test_inductor_answers_the_same() -> None:
     check_compiled("inductor")
 
