@@ -1,11 +1,16 @@
 """SAM3 checkpoints small enough to build in a test: the real classes, random weights, no hub."""
 
 import json
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from transformers import CLIPTokenizer, Sam3Config
+from transformers.models.sam3 import modeling_sam3
 from transformers.models.sam3.modeling_sam3 import Sam3Model
 
 PATCH = 14
@@ -102,6 +107,28 @@ def tiny_tokenizer(longest: int = 32) -> CLIPTokenizer:
     tokens = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {token: number for number, token in enumerate(tokens)}
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=longest)
+
+
+@contextmanager
+def box_pooling() -> Generator[None]:
+    """Let the stock geometry encoder run where torchvision is not installed.
+
+    What it pools belongs to the box. Where the box is masked out none of it counts: noise shows so.
+    """
+    module = cast(Any, modeling_sam3)
+    if hasattr(module, "torchvision"):
+        yield
+        return
+    module.torchvision = SimpleNamespace(ops=SimpleNamespace(roi_align=_noise))
+    try:
+        yield
+    finally:
+        del module.torchvision
+
+
+def _noise(features: torch.Tensor, boxes: Sequence[torch.Tensor], side: int) -> torch.Tensor:
+    count = sum(len(one) for one in boxes)
+    return torch.randn_like(features[:1, :, :1, :1].expand(count, -1, side, side))
 
 
 def write_checkpoint(folder: Path, model: Sam3Model) -> Path:

@@ -5,13 +5,11 @@ The stock model is given a box that is masked out, which adds the geometry token
 
 import contextlib
 from collections.abc import Generator
-from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.models.sam3 import modeling_sam3
 from transformers.models.sam3.modeling_sam3 import Sam3ImageSegmentationOutput
 
 from gpu_handler.segment.sam3.network.detector import Found
@@ -19,6 +17,7 @@ from tests.benchmarks.sam3.ours import Way, eager
 from tests.benchmarks.sam3.setting import Setting
 from tests.benchmarks.sam3.stock import Stock
 from tests.benchmarks.table import heading, line
+from tests.checkpoints import box_pooling
 
 PHRASES_CHECKED = 4
 MASKED_OUT = -10
@@ -88,7 +87,7 @@ def _stock_outputs(stock: Stock) -> Found:
 
 def _with_geometry(stock: Stock, phrase: int) -> Sam3ImageSegmentationOutput:
     words = BaseModelOutputWithPooling(pooler_output=cast(Any, stock.text[phrase][None]))
-    with _box_pooling():
+    with box_pooling():
         out = stock.model(
             vision_embeds=stock.seen,
             text_embeds=cast(Any, words),
@@ -137,27 +136,6 @@ def _errors(found: Found, truth: Found) -> Errors:
 
 def _distance(value: Tensor, truth: Tensor) -> float:
     return float((value.float() - truth).norm() / truth.norm())
-
-
-@contextlib.contextmanager
-def _box_pooling() -> Generator[None]:
-    """The stock code pools features for the box even where it is masked out, by torchvision.
-
-    Where that is not installed, zeros do: what is masked out does not count.
-    """
-    module = cast(Any, modeling_sam3)
-    if hasattr(module, "torchvision"):
-        yield
-        return
-    module.torchvision = SimpleNamespace(ops=SimpleNamespace(roi_align=_no_pooling))
-    try:
-        yield
-    finally:
-        del module.torchvision
-
-
-def _no_pooling(features: Tensor, boxes: tuple[Tensor, ...], side: int) -> Tensor:
-    return features.new_zeros(sum(map(len, boxes)), features.shape[1], side, side)
 
 
 @contextlib.contextmanager

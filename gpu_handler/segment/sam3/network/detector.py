@@ -97,11 +97,6 @@ class Detector(nn.Module):
         return self.vision.image_size
 
     @property
-    def mask_side(self) -> int:
-        """Side of the square that masks come on, in cells."""
-        return 4 * self.vision.order.grid
-
-    @property
     def device(self) -> torch.device:
         return self.vision.patch_weight.device
 

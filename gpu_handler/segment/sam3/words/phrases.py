@@ -105,10 +105,6 @@ class Phrases:
         mask = np.array([e.attention_mask for e in encodings], np.bool_).reshape(-1, LENGTH)
         return ids, mask
 
-    def truncated(self, phrase: str) -> bool:
-        """Whether `encode` has to leave out the end of the phrase."""
-        return bool(self._encode(phrase).overflowing)
-
     def _encode(self, phrase: str) -> Encoding:
         # One by one: encode_batch starts threads, and then complains in a process that forks.
         return self._tokenizer.encode(_ALONE.sub("\ufffd", phrase))

@@ -65,29 +65,19 @@ class PhraseBook:
         """
         if not phrases:
             raise ValueError("there is no phrase to look up")
-        ids, mask = self._phrases.encode(phrases)
+        distinct = list(dict.fromkeys(phrases))  # few: pairs of many photos ask for the same
+        ids, mask = self._phrases.encode(distinct)
         keys = [_key(*row) for row in zip(ids, mask, strict=True)]
         entries = self._look_up(keys, ids, mask)
+        entry_of = {phrase: entries[key] for phrase, key in zip(distinct, keys, strict=True)}
         return (
-            torch.stack([entries[key].features for key in keys]),
-            torch.stack([entries[key].mask for key in keys]),
+            torch.stack([entry_of[phrase].features for phrase in phrases]),
+            torch.stack([entry_of[phrase].mask for phrase in phrases]),
         )
-
-    def truncated(self, phrase: str) -> bool:
-        """Whether the end of the phrase is beyond what the encoder reads."""
-        return self._phrases.truncated(phrase)
 
     @property
     def encoder_loaded(self) -> bool:
         return self._encoder is not None
-
-    def release_encoder(self) -> None:
-        """Let the encoder go: 0.7 GB of device memory in bfloat16 for more pairs in a batch.
-
-        The price is that the next unknown phrase loads it again, a second or more. Where open
-        vocabulary is common it had better stay; a worker with presets alone never has it at all.
-        """
-        self._encoder = None
 
     def _look_up(self, keys: Sequence[bytes], ids: Ids, mask: Mask) -> dict[bytes, _Entry]:
         found: dict[bytes, _Entry] = {}

@@ -1,14 +1,10 @@
 """The stock model asked for any pairs of photos and phrases, the slow and obvious way."""
 
-from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import NamedTuple, cast
 
-import pytest
 import torch
 from torch import LongTensor, Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.models.sam3 import modeling_sam3
 from transformers.models.sam3.modeling_sam3 import Sam3Model
 
 
@@ -20,20 +16,6 @@ class Answer(NamedTuple):
     presence: Tensor
     masks: Tensor
     semantic: Tensor
-
-
-def give_roi_align(patch: pytest.MonkeyPatch) -> None:
-    """Let the stock geometry encoder run without torchvision.
-
-    What it pools belongs to the box, and the box is masked out: noise shows that none of it counts.
-    """
-
-    def roi_align(features: Tensor, boxes: Sequence[Tensor], size: int) -> Tensor:
-        count = sum(len(one) for one in boxes)
-        return torch.randn(count, features.shape[1], size, size, dtype=features.dtype)
-
-    stand_in = SimpleNamespace(ops=SimpleNamespace(roi_align=roi_align))
-    patch.setattr(modeling_sam3, "torchvision", stand_in, raising=False)
 
 
 def pixel_values(photos: Tensor) -> Tensor:

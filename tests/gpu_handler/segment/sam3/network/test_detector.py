@@ -13,7 +13,7 @@ from transformers import Sam3Config
 from transformers.models.sam3.modeling_sam3 import Sam3Model
 
 from gpu_handler.segment.sam3.network.detector import Detector, Features, Found, Options
-from tests.checkpoints import tiny_config, tiny_model
+from tests.checkpoints import box_pooling, tiny_config, tiny_model
 from tests.gpu_handler.segment.sam3 import stock
 
 EVERY_OPTION = [
@@ -35,9 +35,10 @@ def model() -> Sam3Model:
     return tiny_model()
 
 
-@pytest.fixture(autouse=True)
-def roi_align(monkeypatch: pytest.MonkeyPatch) -> None:
-    stock.give_roi_align(monkeypatch)
+@pytest.fixture(scope="module", autouse=True)
+def roi_align() -> Iterator[None]:
+    with box_pooling():
+        yield
 
 
 def make_photos(count: int, seed: int = 0, side: int = SIDE) -> Tensor:

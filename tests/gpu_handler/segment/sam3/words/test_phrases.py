@@ -135,11 +135,6 @@ def test_a_phrase_is_encoded_alike_in_any_company(folder: Path) -> None:
     assert mask.sum(1).tolist() == [6, 27, 6]
 
 
-@pytest.mark.parametrize(("length", "cut"), [(0, False), (30, False), (31, True), (5000, True)])
-def test_truncated_tells_what_does_not_fit(folder: Path, length: int, cut: bool) -> None:
-    assert Phrases.from_checkpoint(folder).truncated("x" * length) is cut
-
-
 def test_padding_is_the_token_that_the_files_name(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "tokenizer_config.json"
