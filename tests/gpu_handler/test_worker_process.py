@@ -163,6 +163,14 @@ def ended(client: httpx.Client, job_id: str) -> dict[str, Any] | None:
     return None if job["status"] in ("IN_QUEUE", "IN_PROGRESS") else job
 
 
+def was_let_go(log: str) -> bool:
+    """Whether a cancelled job ended: with its summary, or dropped by a second cancellation.
+
+    The SDK hears of a stop with each poll until the job is gone, and cancels it each time.
+    """
+    return "stopped: cancelled" in log or '"Job stopped."' in log
+
+
 def test_worker_does_jobs_stops_between_photos_and_leaves_when_told(
     runpod: RunningRunpod, store: ServedStore, api: Api, tmp_path: Path
 ) -> None:
@@ -189,7 +197,7 @@ def test_worker_does_jobs_stops_between_photos_and_leaves_when_told(
         cancelled = submit(client, message)
         running.within(10, lambda: api.results or None)
         client.post(f"/cancel/{cancelled}").raise_for_status()
-        running.within(10, lambda: "stopped: cancelled" in output.read_text() or None)
+        running.within(10, lambda: was_let_go(output.read_text()) or None)
         assert 1 <= len(api.results) < 12
 
         api.results.clear()
