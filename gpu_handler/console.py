@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.fetch import Fetcher, FetchError
 from gpu_handler.imaging.decode import MAX_BYTES, ImageError
 from gpu_handler.imaging.pixels import Pixels
@@ -21,7 +22,6 @@ from gpu_handler.pipeline.plan import Plan, make_plan
 from gpu_handler.pipeline.stopping import StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
 from gpu_handler.pipeline.worker import Worker
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost
 from shared.messages import ItemWarning
 from shared.presets import UnknownPreset, find_preset
 from shared.rules import ConceptRule, InvalidRules, Problem, ResolvedRules, resolve_rules

@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from gpu_handler.devices.errors import DeviceLost
 from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.pipeline.stopping import Stopped, StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
-from gpu_handler.segment.base import DeviceLost, Segmentation, Segmenter
+from gpu_handler.segment.base import Segmentation, Segmenter
 from shared.presets import Concept
 
 CLOSE_PATIENCE = 30.0

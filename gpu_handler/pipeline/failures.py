@@ -2,8 +2,8 @@
 
 import logging
 
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.imaging.decode import MAX_BYTES, ImageError, ImageErrorCode
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost
 from shared.keys import InvalidKey
 from shared.messages import ItemError
 from shared.objects import ObjectMissing, ObjectTooLarge, StorageUnavailable

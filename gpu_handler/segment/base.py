@@ -30,14 +30,6 @@ class Source(StrEnum):
     SEMANTIC = "semantic"  # a map of the whole concept, which saw more than the instances did
 
 
-class DeviceExhausted(RuntimeError):
-    """The device has no memory even for one photo now; the photo may be tried again later."""
-
-
-class DeviceLost(RuntimeError):
-    """The device answers no more in this process: nothing works until the process is replaced."""
-
-
 class Instance(Struct, frozen=True, eq=False):
     """One found instance. `score` in 0..1; `box` = (x0, y0, x1, y1) in 0..1 of the photo."""
 

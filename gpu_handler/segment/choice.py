@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, assert_never
 
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Segmenter
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
+from gpu_handler.segment.base import Segmenter
 from gpu_handler.segment.classical import ClassicalSegmenter
 from gpu_handler.settings import CompileChoice, SegmenterChoice, Settings
 from shared.environment import SettingsError

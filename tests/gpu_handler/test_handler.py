@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.fetch import Fetcher
 from gpu_handler.handler import make_handler
 from gpu_handler.imaging.png import encode_png
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Pixels
+from gpu_handler.segment.base import Pixels
 from shared.messages import JobSummary
 from tests.gpu_handler.conftest import Lab, make_photo, until
 from tests.gpu_handler.test_settings import GIVEN

@@ -237,7 +237,7 @@ import os, sys
 from pathlib import Path
 
 from gpu_handler.handler import work
-from gpu_handler.segment.base import DeviceLost
+from gpu_handler.devices.errors import DeviceLost
 from gpu_handler.segment.classical import ClassicalSegmenter
 from gpu_handler.settings import Settings
 

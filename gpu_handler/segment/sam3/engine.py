@@ -9,8 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from gpu_handler.devices.torch_faults import device_error
 from gpu_handler.segment.sam3.device.budget import make_budget, means_of
-from gpu_handler.segment.sam3.device.faults import device_error
 from gpu_handler.segment.sam3.device.footprint import measure_footprint
 from gpu_handler.segment.sam3.network.compiling import Compilation, keep_compiled_code_in
 from gpu_handler.segment.sam3.network.detector import Detector, Features

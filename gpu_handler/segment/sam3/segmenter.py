@@ -9,11 +9,12 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
+from gpu_handler.devices.torch_faults import device_error, release_frames
 from gpu_handler.imaging.pixels import Pixels
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Segmentation
+from gpu_handler.segment.base import Segmentation
 from gpu_handler.segment.sam3.device.batches import Batch, Limit, run_halving
 from gpu_handler.segment.sam3.device.budget import Budget
-from gpu_handler.segment.sam3.device.faults import device_error, release_frames
 from gpu_handler.segment.sam3.device.sending import send_photos, send_rows
 from gpu_handler.segment.sam3.evidence import read_pairs
 from gpu_handler.segment.sam3.network.detector import Features, Found

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.pipeline.device import DeviceClosed, DeviceQueue
 from gpu_handler.pipeline.stopping import Stopped, StopReason, StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Pixels, Segmentation
+from gpu_handler.segment.base import Pixels, Segmentation
 from shared.concepts import Concept, open_concept
 from shared.logs import log_context, logged_as
 from tests.gpu_handler.conftest import until

@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.imaging.png import encode_png
 from gpu_handler.pipeline.job import JobRun
 from gpu_handler.pipeline.plan import PlanRefused
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Pixels
+from gpu_handler.segment.base import Pixels
 from shared.actions import Action, ConceptRule
 from shared.keys import input_key, instances_key, mask_key, output_key, preview_key
 from shared.messages import ItemStatus, JobMessage, JobSummary

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from gpu_handler.segment.base import DeviceExhausted
-from gpu_handler.segment.sam3.device.faults import Fault, fault_of, release_frames, told
+from gpu_handler.devices.errors import DeviceExhausted
+from gpu_handler.devices.torch_faults import Fault, fault_of, release_frames, told
 
 GROWS_AFTER = 200
 """Full batches at a lowered limit until the next larger size is tried again. A try that fails costs

@@ -36,5 +36,5 @@ class HubUnreachable(CheckpointError):
     """The hub cannot be asked, or broke off while it answered."""
 
 
-class MemoryShort(CheckpointError):
+class MemoryShort(CheckpointError, MemoryError):
     """The device has too little free memory for the parameters."""

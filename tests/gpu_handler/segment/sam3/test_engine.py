@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.imaging.pixels import Pixels
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost, Segmentation, Segmenter
+from gpu_handler.segment.base import Segmentation, Segmenter
 from gpu_handler.segment.sam3.device.budget import Budget
 from gpu_handler.segment.sam3.engine import DeviceMissing, Sam3Segmenter, open_engine
 from gpu_handler.segment.sam3.network.detector import Detector, Features, Found

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_handler.segment.base import DeviceExhausted
+from gpu_handler.devices.errors import DeviceExhausted
+from gpu_handler.devices.torch_faults import Fault, fault_of
 from gpu_handler.segment.sam3.device.batches import GROWS_AFTER, Batch, Limit, fitting, run_halving
-from gpu_handler.segment.sam3.device.faults import Fault, fault_of
 from gpu_handler.segment.sam3.weights.refusals import MemoryShort
 
 OOM = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")

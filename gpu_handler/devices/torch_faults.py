@@ -11,8 +11,7 @@ from enum import StrEnum, auto
 
 import torch
 
-from gpu_handler.segment.base import DeviceExhausted, DeviceLost
-from gpu_handler.segment.sam3.weights.refusals import MemoryShort
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 
 
 class Fault(StrEnum):
@@ -54,7 +53,7 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 def device_error(error: BaseException, device: torch.device) -> DeviceExhausted | DeviceLost | None:
-    """What the Segmenter protocol has for a device that failed so; None for any other error."""
+    """What there is for a device that failed so; None for any other error."""
     match fault_of(error):
         case Fault.LOST:
             return DeviceLost(f"the device {device} is lost: {told(error)}")
@@ -79,7 +78,7 @@ def release_frames(error: BaseException) -> None:
 
 
 def _fault(error: BaseException) -> Fault | None:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError | DeviceExhausted | MemoryShort):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError | DeviceExhausted):
         return Fault.MEMORY
     if not isinstance(error, RuntimeError):
         return None

@@ -1,0 +1,1 @@
+"""Where whole pictures are worked on: one interface, on the CPU or on a device."""

@@ -1,0 +1,1 @@
+"""What computes beside the CPU, and how it fails."""
