@@ -11,7 +11,6 @@ from msgspec import Struct
 from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.fetch import Fetcher, FetchError
 from gpu_handler.imaging.decode import MAX_BYTES, ImageError
-from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.imaging.png import encode_png
 from gpu_handler.imaging.preview import encode_preview
 from gpu_handler.inputs import InlineRequest, InputRefused, invalid
@@ -82,7 +81,7 @@ async def answer(worker: Worker, fetcher: Fetcher, request: InlineRequest) -> In
             seen = await look(worker, data, plan, StopSign(), watch)
             async with worker.easels:
                 photo = await paint(worker, seen, plan, watch)
-                result = await worker.lanes.pixels(watch.timed, "encode", _encode, photo.pixels)
+                result = await worker.lanes.pixels(watch.timed, "encode", _encode, photo)
     except (FetchError, ImageError) as error:
         raise InputRefused(error.code, error.message) from error
     except (DeviceExhausted, DeviceLost) as error:
@@ -137,9 +136,9 @@ def _unpack(text: str) -> bytes:
         raise invalid("image_base64", "is not base64") from error
 
 
-def _encode(pixels: Pixels) -> _Result:
+def _encode(photo: PaintedPhoto) -> _Result:
     """The result as large as fits, and a preview."""
-    preview = encode_preview(pixels, PREVIEW_SIDE)
+    pixels, preview = photo.pixels, encode_preview(photo.preview, PREVIEW_SIDE)
     longest = max(pixels.shape[:2])
     if pixels.shape[0] * pixels.shape[1] <= PNG_PIXELS:
         body = encode_png(pixels)

@@ -14,9 +14,12 @@ import httpx
 import msgspec
 
 from gpu_handler import console
+from gpu_handler.backends.choice import TorchMissing, choose_backends
 from gpu_handler.callback import CallbackClient
 from gpu_handler.fetch import Fetcher
+from gpu_handler.inpainting.base import Inpainter
 from gpu_handler.inputs import InlineRequest, InputRefused, invalid, read_input
+from gpu_handler.pipeline.brushwork import Brushwork
 from gpu_handler.pipeline.job import JobRun
 from gpu_handler.pipeline.plan import PlanRefused
 from gpu_handler.pipeline.worker import Worker
@@ -117,7 +120,7 @@ async def _run_job(worker: Worker, message: JobMessage, request_id: str) -> Answ
     return msgspec.to_builtins(summary)
 
 
-def build_worker(settings: Settings, engine: Segmenter) -> Worker:
+def build_worker(settings: Settings, engine: Segmenter, brushwork: Brushwork) -> Worker:
     """Open the clients and start the threads; nothing is connected to yet."""
     store = ObjectStore(
         settings.storage_s3_endpoint,
@@ -134,7 +137,30 @@ def build_worker(settings: Settings, engine: Segmenter) -> Worker:
         timeout=settings.callback_timeout_sec,
         allowed_hosts=settings.callback_allowed_hosts,
     )
-    return Worker(engine, store, callbacks, batch_concurrency=settings.batch_concurrency)
+    return Worker(
+        engine,
+        store,
+        callbacks,
+        brushwork=brushwork,
+        batch_concurrency=settings.batch_concurrency,
+    )
+
+
+def choose_brushwork(settings: Settings) -> Brushwork:
+    """What photos are painted with; the engine has been chosen, and torch imported where it is
+    used. Raises SettingsError for what cannot be had."""
+    try:
+        backends = choose_backends(settings.pixel_backend)
+    except TorchMissing as error:
+        raise SettingsError("PIXEL_BACKEND", str(error)) from error
+    log.info("pixels: %s, %s edges", backends[0].name, settings.mask_edges)
+    return Brushwork(backends, settings.mask_edges, _inpainter(settings))
+
+
+def _inpainter(settings: Settings) -> Inpainter | None:
+    if settings.inpaint_model is None:
+        return None
+    raise SettingsError("INPAINT_MODEL", "cannot be loaded")
 
 
 def main() -> int:
@@ -143,10 +169,11 @@ def main() -> int:
         settings = Settings.from_env(os.environ)
         _start_logs(settings)
         engine = choose_engine(settings)
+        brushwork = choose_brushwork(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    work(settings, engine)
+    work(settings, engine, brushwork)
     return 0
 
 
@@ -157,12 +184,12 @@ def _start_logs(settings: Settings) -> None:
     configure_logs(settings.log_level, sys.stdout)
 
 
-def work(settings: Settings, engine: Segmenter) -> None:
+def work(settings: Settings, engine: Segmenter, brushwork: Brushwork) -> None:
     """Take jobs until told to stop, or until the device is lost; leaves with SystemExit."""
     import runpod
     from runpod.serverless.modules.worker_state import JobsProgress
 
-    worker = build_worker(settings, engine)
+    worker = build_worker(settings, engine, brushwork)
     hook = ShutdownHook(worker.drain, lambda: JobsProgress().get_job_count() == 0)
 
     def concurrency(_: int) -> int:

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
+from gpu_handler.backends.base import Edges
+from gpu_handler.backends.choice import BackendChoice
 from shared.environment import Environment, SettingsError
 
 SECRETS = frozenset({"storage_access_key", "storage_secret_key", "callback_secret", "hf_token"})
@@ -50,7 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What the worker needs to know. `callback_timeout_sec` bounds one try, in seconds.
 
     `callback_allowed_hosts` is empty where any host may be called back. `sam3_model` is a hub id
-    or a folder, None where none was given.
+    or a folder, `inpaint_model` a file, both None where none was given.
     """
 
     storage_s3_endpoint: str
@@ -70,6 +72,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     sam3_device: DeviceChoice = DeviceChoice.AUTO
     sam3_dtype: DtypeChoice = DtypeChoice.AUTO
     sam3_compile: CompileChoice = CompileChoice.AUTO
+    pixel_backend: BackendChoice = BackendChoice.AUTO
+    mask_edges: Edges = Edges.FINE
+    inpaint_model: Path | None = None
     allow_private_image_urls: bool = False
 
     @classmethod
@@ -94,6 +99,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             sam3_device=_choice(env, "SAM3_DEVICE", DeviceChoice),
             sam3_dtype=_choice(env, "SAM3_DTYPE", DtypeChoice),
             sam3_compile=_choice(env, "SAM3_COMPILE", CompileChoice),
+            pixel_backend=_choice(env, "PIXEL_BACKEND", BackendChoice),
+            mask_edges=_choice(env, "MASK_EDGES", Edges, Edges.FINE),
+            inpaint_model=_path(env, "INPAINT_MODEL"),
             allow_private_image_urls=env.flag("ALLOW_PRIVATE_IMAGE_URLS"),
         )
 
@@ -114,8 +122,13 @@ def _hosts(env: Environment) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _choice(env: Environment, name: str, choices: type[Choice]) -> Choice:
-    return choices(env.choice(name, "auto", tuple(choices), fold=str.lower))
+def _choice(env: Environment, name: str, choices: type[Choice], default: str = "auto") -> Choice:
+    return choices(env.choice(name, default, tuple(choices), fold=str.lower))
+
+
+def _path(env: Environment, name: str) -> Path | None:
+    text = env.text(name, "")
+    return Path(text) if text else None
 
 
 def _callback_secret(env: Environment) -> str:

@@ -21,9 +21,6 @@ class Action(StrEnum):
     REMOVE = "remove"  # taken out, what lies around it continued
 
 
-AVAILABLE_ACTIONS: frozenset[Action] = frozenset({Action.RECOLOR, Action.TONE})
-
-
 class ConceptRule(Struct, frozen=True):
     """One action with its canonical value: what a job runs with and what its message carries."""
 

@@ -22,7 +22,8 @@ class Concept(Struct, frozen=True):
 
     `prompts` are noun phrases for the segmenter, best first, tried in turn until one finds
     something. `defaults` maps an action to the canonical value it takes where none is given.
-    `threshold` in 0..1 is the score from which an instance counts. An open-vocabulary concept has
+    `threshold` in 0..1 is the score from which an instance counts. `host` marks a surface that
+    things stand before: it goes on where one of them is removed. An open-vocabulary concept has
     no defaults.
     """
 
@@ -33,6 +34,7 @@ class Concept(Struct, frozen=True):
     kind: Kind = Kind.INSTANCES
     defaults: Mapping[str, str] = {}
     threshold: float = 0.5
+    host: bool = False
 
     def answers_to(self, name: str) -> bool:
         """Whether `name` is this concept's id or label, whatever its case, spaces, `-` and `_`."""

@@ -13,6 +13,7 @@ INTERIOR_CONCEPTS: tuple[Concept, ...] = (
         name_ko="벽",
         prompts=("wall", "interior wall", "painted wall", "wallpaper"),
         kind=Kind.SURFACE,
+        host=True,
         defaults={"recolor": "offwhite_b", "tone": "bright", "texture": "limewash"},
     ),
     Concept(
@@ -21,6 +22,7 @@ INTERIOR_CONCEPTS: tuple[Concept, ...] = (
         name_ko="바닥",
         prompts=("floor", "flooring", "wooden floor", "tiled floor", "carpet"),
         kind=Kind.SURFACE,
+        host=True,
         defaults={"recolor": "oak_a", "tone": "warm", "texture": "oak_a"},
     ),
     Concept(
@@ -29,6 +31,7 @@ INTERIOR_CONCEPTS: tuple[Concept, ...] = (
         name_ko="천장",
         prompts=("ceiling", "white ceiling", "ceiling panel"),
         kind=Kind.SURFACE,
+        host=True,
         defaults={"recolor": "offwhite_a", "tone": "bright", "texture": "venetian_plaster"},
     ),
     Concept(
@@ -84,6 +87,7 @@ INTERIOR_CONCEPTS: tuple[Concept, ...] = (
         name_ko="상판",
         prompts=("countertop", "kitchen counter", "worktop", "vanity top"),
         kind=Kind.SURFACE,
+        host=True,
         defaults={"recolor": "marble_white", "tone": "bright", "texture": "marble_white"},
     ),
     Concept(

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from shared.actions import (
-    AVAILABLE_ACTIONS,
     Action,
     ConceptRule,
     PixelRule,
@@ -31,7 +30,6 @@ from shared.wishes import (
 )
 
 __all__ = [
-    "AVAILABLE_ACTIONS",
     "MOST_CONCEPTS",
     "TONES",
     "Action",
@@ -75,13 +73,11 @@ class ResolvedRules(Struct, frozen=True):
 class _Resolution:
     """Wishes settled one by one: what is applied, and what there is to say about it."""
 
-    def __init__(self, kept: Mapping[str, Concept], available: frozenset[Action]) -> None:
+    def __init__(self, kept: Mapping[str, Concept]) -> None:
         self.kept = kept
-        self.available = available
         self.rules: dict[str, ConceptRule] = {}
         self.warnings: list[RuleWarning] = []
         self.problems: list[Problem] = []
-        self.unavailable: list[Wish] = []
 
     def _warn(self, code: str, message: str, concept: str) -> None:
         self.warnings.append(RuleWarning(code, message, concept))
@@ -93,10 +89,6 @@ class _Resolution:
             self._warn("PROTECTED_CONCEPT", message, name)
         elif wish.needs_default and action not in wish.concept.defaults:
             self.problems.append(Problem(f"{wish.path}.value", f"{action} of {name} needs a value"))
-        elif action not in self.available:
-            message = f"{action} is not available yet: {name} stays as it is."
-            self._warn("ACTION_UNAVAILABLE", message, name)
-            self.unavailable.append(wish)
         else:
             self.rules[name] = ConceptRule(action, self._value(wish))
 
@@ -132,30 +124,19 @@ def _open_vocabulary(preset: Preset, concepts: Iterable[Concept]) -> list[RuleWa
     return warnings
 
 
-def _unavailable(wishes: Sequence[Wish], available: frozenset[Action]) -> list[Problem]:
-    known = tuple(sorted(available))
-    return [
-        Problem(f"{w.path}.action", f"ACTION_UNAVAILABLE: {w.action} is not available yet", known)
-        for w in wishes
-    ]
-
-
 def resolve_rules(
     preset: Preset,
     concepts: Mapping[str, RequestedRule],
     protect: Sequence[str] | None,
     *,
     protect_defaults: bool = True,
-    available: frozenset[Action] = AVAILABLE_ACTIONS,
 ) -> ResolvedRules:
     """What a job runs with: canonical concepts, actions and values, and what was decided for it.
 
     An empty value takes the preset's default (warning DEFAULT_VALUE); open vocabulary has none and
     needs a value. Where nothing is protected the preset's defaults are, unless `protect_defaults`
-    is false (PROTECT_DEFAULTS). A protected concept and one whose action is not available leave
-    `concepts` (PROTECTED_CONCEPT, ACTION_UNAVAILABLE). If that leaves none, it is a warning
-    (NOTHING_TO_DO), but a problem where no wish at all has an available action.
-    Raises InvalidRules with every problem there is.
+    is false (PROTECT_DEFAULTS). A protected concept leaves `concepts` (PROTECTED_CONCEPT); if that
+    leaves none, it is a warning (NOTHING_TO_DO). Raises InvalidRules with every problem there is.
     """
     problems: list[Problem] = []
     warnings: list[RuleWarning] = []
@@ -165,12 +146,10 @@ def resolve_rules(
         kept, warning = _protect_defaults(preset)
         warnings.append(warning)
     warnings += _open_vocabulary(preset, [*(w.concept for w in wishes), *kept.values()])
-    done = _Resolution(kept, available)
+    done = _Resolution(kept)
     for wish in wishes:
         done.settle(wish)
     problems += done.problems
-    if not problems and len(done.unavailable) == len(wishes):
-        problems = _unavailable(wishes, available)
     if problems:
         raise InvalidRules(problems)
     warnings += done.warnings
@@ -185,8 +164,7 @@ def validate_rules(
 ) -> tuple[dict[str, RequestedRule], list[str]]:
     """A rule to save: canonical concepts and actions, values as they were written (null as "").
 
-    Empty values and actions that are not available yet may be saved. Raises InvalidRules with
-    every problem there is.
+    Empty values may be saved. Raises InvalidRules with every problem there is.
     """
     problems: list[Problem] = []
     wishes = read_concepts(preset, concepts, problems)

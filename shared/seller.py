@@ -9,6 +9,7 @@ SELLER_CONCEPTS: tuple[Concept, ...] = (
         name_ko="본체",
         prompts=("product", "packaged product", "bottle", "box", "bag", "shoe", "garment"),
         kind=Kind.SURFACE,
+        host=True,
         defaults={"recolor": "sage", "tone": "vivid", "texture": "linen"},
     ),
     Concept(

@@ -1,10 +1,10 @@
-"""Tone: shifts of warmth, brightness, contrast and saturation, by name or by number."""
+"""Tone: shifts of warmth, brightness, contrast and saturation, by name, strength or number."""
 
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from msgspec.structs import replace
 
 from shared.spelling import LONGEST_NAME, fold, nearest, quoted
@@ -48,40 +48,58 @@ TONES: Mapping[str, ToneParameters] = MappingProxyType(
 _KEYS = ToneParameters.__struct_fields__
 _NUMBER = re.compile(r"[+-]?([0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})")
 _LONGEST_LIST = 200
+_STRONGEST = 2  # of a named tone: twice as far as its name alone
 
 
-def _number(key: str, text: str) -> float:
+def _number(key: str, text: str, low: int, high: int) -> float:
     """Rounded to thousandths: finer steps are lost in 8 bits."""
     text = text.strip()
     if _NUMBER.fullmatch(text) is None:
-        raise InvalidTone(f"{key} needs a number from -1 to 1, not {quoted(text)}")
+        raise InvalidTone(f"{key} needs a number from {low} to {high}, not {quoted(text)}")
     value = float(text)
-    if not -1.0 <= value <= 1.0:
-        raise InvalidTone(f"{key} goes from -1 to 1, not {quoted(text)}")
+    if not low <= value <= high:
+        raise InvalidTone(f"{key} goes from {low} to {high}, not {quoted(text)}")
     return round(value, 3) + 0.0
 
 
 def _key(text: str) -> str:
     key = fold(text)
-    if key not in _KEYS:
+    if key not in _KEYS and key not in TONES:
         message = f"{quoted(text.strip())} is not a tone parameter"
-        raise InvalidTone(message, nearest(text, _KEYS) or _KEYS)
+        raise InvalidTone(message, nearest(text, (*_KEYS, *TONES)) or _KEYS)
     return key
 
 
+def _part(text: str) -> tuple[str, dict[str, float]]:
+    """The key of one part of a list, and the parameters that it sets.
+
+    `contrast` is a tone and a parameter: alone it is the tone, with a number the parameter.
+    """
+    name, equals, number = text.partition("=")
+    key = _key(name)
+    if not equals and key not in TONES:
+        raise InvalidTone(f"{key} needs a number from -1 to 1", (f"{key}=0.3",))
+    if equals and key in _KEYS:
+        return key, {key: _number(key, number, -1, 1)}
+    strength = _number(key, number, 0, _STRONGEST) if equals else 1.0
+    moved = {name: value for name, value in structs.asdict(TONES[key]).items() if value}
+    return key, {name: strength * value for name, value in moved.items()}
+
+
 def _pairs(value: str) -> dict[str, float]:
+    """The parameters that a list sets, those of tones and numbers added up and kept in -1..1."""
     if len(value) > _LONGEST_LIST:
         raise InvalidTone(f"a tone has at most {_LONGEST_LIST} characters")
+    seen: set[str] = set()
     pairs: dict[str, float] = {}
     for part in re.split(r"[,;]", value):
-        name, equals, number = part.partition("=")
-        key = _key(name)
-        if not equals:
-            raise InvalidTone(f"{key} needs a number from -1 to 1", (f"{key}=0.3",))
-        if key in pairs:
+        key, parameters = _part(part)
+        if key in seen:
             raise InvalidTone(f"{key} is given twice")
-        pairs[key] = _number(key, number)
-    return pairs
+        seen.add(key)
+        for name, number in parameters.items():
+            pairs[name] = pairs.get(name, 0.0) + number
+    return {key: round(min(1.0, max(-1.0, number)), 3) + 0.0 for key, number in pairs.items()}
 
 
 def _name(value: str) -> str | None:
@@ -89,17 +107,18 @@ def _name(value: str) -> str | None:
     name = fold(value) if len(value) <= LONGEST_NAME else ""
     if name in TONES:
         return name
-    if "=" in value:
+    if not {"=", ",", ";"}.isdisjoint(value):
         return None
     suggestions = nearest(value, (*TONES, *(f"{key}=0.3" for key in _KEYS))) or tuple(TONES)
     raise InvalidTone(f"{quoted(value)} is not a known tone", suggestions)
 
 
 def parse_tone(value: str) -> ToneParameters:
-    """The parameters of a named tone or of `key=value` pairs, parted by commas.
+    """The parameters of a named tone, or of a list parted by commas.
 
-    Raises InvalidTone for an unknown name or key, a key given twice, and a value that is not a
-    number in -1..1.
+    The list holds parameters, `warmth=0.3`, each in -1..1, and named tones with a strength,
+    `vivid=0.5`, in 0..2, 1 where none is given. Raises InvalidTone for an unknown name or key, one
+    given twice, and a value that is not a number in its range.
     """
     if name := _name(value):
         return TONES[name]

@@ -9,9 +9,11 @@ from msgspec import Struct
 from gpu_handler.pipeline.plan import Plan
 from gpu_handler.rules.compose import Composed
 from gpu_handler.rules.recolor import RecolorReport
+from gpu_handler.rules.remove.plan import RemovalReport
+from gpu_handler.rules.texture.plan import TextureReport
 from gpu_handler.segment.base import Instance, Segmentation, Source
 from shared.messages import ItemReport, ItemWarning
-from shared.rules import ConceptRule
+from shared.rules import Action, ConceptRule
 
 FINDINGS_VERSION = 1
 
@@ -35,8 +37,9 @@ class FoundConcept(Struct, frozen=True):
     """`presence` in 0..1: how sure the engine is that the concept is in the photo at all.
 
     `source` tells what its mask was made of, `phrase` the wording that found it, empty for an
-    engine that reads none. `rule` is what was asked for, `recolored` what a recolour came to; both
-    may be absent.
+    engine that reads none. `rule` is what was asked for, `recolored` what a recolour came to,
+    `textured` how a texture was laid, `removed` how each hole was filled (the same holes for all
+    concepts that were removed); all may be absent.
     """
 
     presence: float
@@ -45,6 +48,8 @@ class FoundConcept(Struct, frozen=True):
     phrase: str
     rule: ConceptRule | None = None
     recolored: RecolorReport | None = None
+    textured: TextureReport | None = None
+    removed: tuple[RemovalReport, ...] = ()
 
 
 class Kept(Struct, frozen=True):
@@ -74,23 +79,28 @@ def make_findings(
     plan: Plan,
     found: Sequence[Segmentation],
     composed: Composed,
+    shape: tuple[int, int],
     warnings: Sequence[ItemWarning],
 ) -> Findings:
-    """`found` in the order of the plan's concepts; what is missing adds its own warnings."""
-    height, width = composed.pixels.shape[:2]
+    """What was asked for, in the order of `found`; what is missing adds its own warnings.
+
+    `shape` is (H, W) of the photo.
+    """
+    height, width = shape
+    found = [seen for seen in found if plan.asked(seen.concept)]
     kept = [seen for seen in found if seen.concept in plan.protect]
     return Findings(
         schema_version=FINDINGS_VERSION,
         engine=engine,
         width=width,
         height=height,
-        concepts={seen.concept: _concept(seen, plan, composed) for seen in found},
+        concepts={seen.concept: _concept(seen, plan, composed, shape) for seen in found},
         protect=Kept(
             tuple(seen.concept for seen in kept if seen.found),
             tuple(seen.concept for seen in kept if not seen.found),
-            composed.protected_pixels,
-            composed.protected_pixels_changed,
-            composed.max_abs_diff_in_protect,
+            composed.proof.pixels,
+            composed.proof.changed,
+            composed.proof.max_abs_diff,
         ),
         warnings=[
             *warnings,
@@ -115,20 +125,25 @@ def make_report(findings: Findings, masks: Sequence[str]) -> ItemReport:
     )
 
 
-def _concept(seen: Segmentation, plan: Plan, composed: Composed) -> FoundConcept:
-    height, width = composed.pixels.shape[:2]
+def _concept(
+    seen: Segmentation, plan: Plan, composed: Composed, shape: tuple[int, int]
+) -> FoundConcept:
+    height, width = shape
     instances = tuple(
         _instance(number, instance, width, height)
         for number, instance in enumerate(seen.instances, start=1)
     )
     name = seen.concept
+    rule = plan.rules.get(name)
     return FoundConcept(
         round(seen.presence, 4),
         instances,
         seen.source,
         seen.phrase,
-        plan.rules.get(name),
+        rule,
         composed.recolored.get(name),
+        composed.textured.get(name),
+        composed.removed if rule is not None and rule.action is Action.REMOVE else (),
     )
 
 

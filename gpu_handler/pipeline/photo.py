@@ -1,30 +1,38 @@
 """From the bytes of one photo to its painted pixels, masks and findings."""
 
+from collections.abc import Mapping
+from functools import partial
+
 from msgspec import Struct
 
+from gpu_handler.backends.base import Canvas, Cover
 from gpu_handler.imaging.decode import decode_image
 from gpu_handler.imaging.pixels import Alpha, Pixels
-from gpu_handler.masks import EdgeGuide
+from gpu_handler.pipeline.brushwork import Brushwork
 from gpu_handler.pipeline.findings import Findings, make_findings
 from gpu_handler.pipeline.plan import Plan
 from gpu_handler.pipeline.stopping import StopSign
 from gpu_handler.pipeline.stopwatch import Stopwatch
 from gpu_handler.pipeline.worker import Worker
-from gpu_handler.rules.compose import Layer, compose, spared, strongest
+from gpu_handler.rules.compose import Composed, Layer, Surroundings, compose
 from gpu_handler.segment.base import Segmentation
 from gpu_handler.segment.overlap import settle_overlaps
+from shared.concepts import Kind
 from shared.messages import ItemWarning
-from shared.rules import parse_rule
+from shared.rules import Action, parse_rule
+
+PREVIEW_SIDE = 1600
 
 
 class PaintedPhoto(Struct, frozen=True, eq=False):
-    """`masks` by concept, only those that were found.
+    """`masks` by concept, only those that were found; `preview` is the result, shrunk.
 
     For a concept with a rule it is the alpha that was applied, what protection took from it
     included; for a protected one it is what was kept.
     """
 
     pixels: Pixels
+    preview: Pixels
     masks: dict[str, Alpha]
     findings: Findings
 
@@ -57,23 +65,67 @@ async def look(
 
 async def paint(worker: Worker, seen: SeenPhoto, plan: Plan, watch: Stopwatch) -> PaintedPhoto:
     """Carry out the rules. The caller is at one of the worker's easels."""
-    return await worker.lanes.pixels(watch.timed, "apply", apply, worker.engine.name, seen, plan)
+    return await worker.lanes.pixels(
+        watch.timed, "apply", apply, worker.brushwork, worker.engine.name, seen, plan
+    )
 
 
-def apply(engine: str, seen: SeenPhoto, plan: Plan) -> PaintedPhoto:
+def apply(brushwork: Brushwork, engine: str, seen: SeenPhoto, plan: Plan) -> PaintedPhoto:
     """Refine the masks of what was found and carry out the rules; no pixel of `seen` changes."""
-    pixels = seen.pixels
-    found = settle_overlaps(seen.found, plan.concepts, plan.protect)
-    guide = EdgeGuide(pixels)
-    masks = {one.concept: guide.alpha(one.logits) for one in found if one.found}
-    shields = [mask for concept, mask in masks.items() if concept in plan.protect]
-    shield = strongest(shields)
+    return brushwork.run(seen.pixels, partial(_apply, brushwork, engine, seen, plan))
+
+
+def _apply(
+    brushwork: Brushwork, engine: str, seen: SeenPhoto, plan: Plan, canvas: Canvas
+) -> PaintedPhoto:
+    found = _settled(seen, plan)
+    covers = {one.concept: canvas.refine(one.logits, brushwork.edges) for one in found if one.found}
+    shields = {name: cover for name, cover in covers.items() if name in plan.protect}
     layers = [
-        Layer(concept, parse_rule(rule), masks[concept])
-        for concept, rule in plan.rules.items()
-        if concept in masks
+        Layer(name, parse_rule(rule), covers[name])
+        for name, rule in plan.rules.items()
+        if name in covers
     ]
-    composed = compose(pixels, layers, shields)
-    findings = make_findings(engine, plan, found, composed, seen.warnings)
-    applied = masks | {layer.concept: spared(layer.alpha, shield) for layer in layers}
-    return PaintedPhoto(composed.pixels, applied, findings)
+    composed = compose(
+        canvas,
+        seen.pixels,
+        layers,
+        list(shields.values()),
+        _surroundings(plan, covers),
+        brushwork.inpainter,
+    )
+    findings = make_findings(engine, plan, found, composed, canvas.shape, seen.warnings)
+    return _handed_over(canvas, composed, shields, findings)
+
+
+def _settled(seen: SeenPhoto, plan: Plan) -> list[Segmentation]:
+    """Who keeps what, among the concepts that were asked for; hosts claim nothing from them."""
+    pairs = list(zip(seen.found, plan.concepts, strict=True))
+    asked = [(one, concept) for one, concept in pairs if plan.asked(concept.id)]
+    settled = settle_overlaps([one for one, _ in asked], [c for _, c in asked], plan.protect)
+    return settled + [one for one, concept in pairs if not plan.asked(concept.id)]
+
+
+def _surroundings(plan: Plan, covers: Mapping[str, Cover]) -> Surroundings:
+    """For removals; things that stay are no more a source than what is protected."""
+    hosts = {name: cover for name, cover in covers.items() if name in plan.hosts}
+    things = {concept.id for concept in plan.concepts if concept.kind is Kind.INSTANCES}
+    others = [
+        covers[name]
+        for name, rule in plan.rules.items()
+        if name in covers and name in things and rule.action is not Action.REMOVE
+    ]
+    return Surroundings(hosts, tuple(others))
+
+
+def _handed_over(
+    canvas: Canvas, composed: Composed, shields: Mapping[str, Cover], findings: Findings
+) -> PaintedPhoto:
+    covers = {**shields, **composed.covers}
+    order = [name for name in findings.concepts if name in covers]
+    return PaintedPhoto(
+        pixels=canvas.picture(),
+        preview=canvas.small(PREVIEW_SIDE, painted=True),
+        masks={name: covers[name].host() for name in order},
+        findings=findings,
+    )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from gpu_handler.callback import CallbackClient
+from gpu_handler.pipeline.brushwork import Brushwork
 from gpu_handler.pipeline.device import DeviceQueue
 from gpu_handler.pipeline.lanes import Lanes
 from gpu_handler.pipeline.stopping import StopReason
@@ -51,9 +52,11 @@ class Worker:
         store: Store,
         callbacks: CallbackClient,
         *,
+        brushwork: Brushwork,
         batch_concurrency: int,
     ) -> None:
         self.engine = engine
+        self.brushwork = brushwork
         self.store = store
         self.callbacks = callbacks
         self.batch_concurrency = batch_concurrency

@@ -5,9 +5,9 @@ its surface. So everything that needs OKLab is done once, for 1021 greys.
 """
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
+from gpu_handler.backends.base import STEPS, TableBrush
 from gpu_handler.imaging.color import (
     LUMA,
     Array,
@@ -18,9 +18,6 @@ from gpu_handler.imaging.color import (
     srgb_to_linear,
 )
 
-STEPS = 4
-"""Table entries for one level of grey: finer than 8 bits where the table is steep."""
-
 _WHITEST = 0.965  # OKLab L: the whitest paint reflects about 92 %, it is not a lit display
 _PEAK = 0.995  # OKLab L that highlights reach: 253 of 255
 _HIGHLIGHT = 0.998  # quantile of a surface that counts as its brightest
@@ -29,30 +26,19 @@ _COLOURFUL = 0.06  # OKLab chroma above which deviations are paint rather than l
 _SLOPE = 1.25  # detail is not amplified more than this
 
 
-class Shading(Struct, frozen=True, eq=False):
-    """How one surface is painted in one colour.
+def shade(rgb: tuple[int, int, int], surface: NDArray[np.uint8]) -> TableBrush:
+    """How a surface is painted in `rgb`; `surface` (n, 3) uint8 sRGB are samples of it.
 
-    `table`: (1021, 3) float32 of sRGB 0..255 for the old greys 0, 1/4 .. 255 (BT.601 luma).
-    `tint`: (3,) float32, the old surface's colour in relation to its grey. `residual`: how much of
-    a pixel's deviation from that tint is kept, 0..0.5. `detail`: factor on detail against the
-    surface's smooth light, 1 where the table itself is gentle enough.
+    `residual` is 0..0.5, less the more colourful the old paint is. `detail` is below 1 where the
+    table is so steep that grain would show; the caller then adds the surface's smooth light.
     """
-
-    table: NDArray[np.float32]
-    tint: NDArray[np.float32]
-    residual: float
-    detail: float
-
-
-def shade(rgb: tuple[int, int, int], surface: NDArray[np.uint8]) -> Shading:
-    """Shading of a surface for a target colour; `surface` (n, 3) uint8 sRGB are samples of it."""
     samples = surface / 255.0
     target = linear_to_oklab(srgb_to_linear(np.array(rgb) / 255))
     table = _table(target, samples @ LUMA)
     middle = np.median(samples, 0)
     grey = float(middle @ LUMA)
     chroma = float(np.hypot(*linear_to_oklab(srgb_to_linear(middle))[1:]))
-    return Shading(
+    return TableBrush(
         table=table.astype(np.float32),
         tint=(middle / grey if grey > 0.004 else np.ones(3)).astype(np.float32),
         residual=_RESIDUAL * float(np.clip(1.5 - chroma / _COLOURFUL, 0, 1)),

@@ -10,6 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from gpu_handler.backends.cpu import CpuBackend
+from gpu_handler.pipeline.brushwork import Brushwork
 from gpu_handler.pipeline.photo import PaintedPhoto, SeenPhoto, apply
 from gpu_handler.pipeline.plan import Plan, make_plan
 from gpu_handler.segment.base import Segmenter
@@ -65,7 +67,7 @@ def engine(weights: Path) -> Generator[Segmenter]:
 
 def expected(engine: Segmenter, plan: Plan, pixels: NDArray[np.uint8]) -> PaintedPhoto:
     (found,) = engine.segment([engine.prepare(pixels)], [plan.concepts])
-    return apply(engine.name, SeenPhoto(pixels, found, []), plan)
+    return apply(Brushwork([CpuBackend()]), engine.name, SeenPhoto(pixels, found, []), plan)
 
 
 def test_a_job_comes_back_as_the_engine_sees_it(sam3_stack: Stack, engine: Segmenter) -> None:

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gpu_handler.backends.cpu import CpuBackend
 from gpu_handler.callback import CallbackClient, RetryPlan
 from gpu_handler.imaging.png import encode_png
+from gpu_handler.pipeline.brushwork import Brushwork
 from gpu_handler.pipeline.worker import Worker
 from gpu_handler.segment.base import Instance, Pixels, Segmentation
 from shared.actions import Action, ConceptRule
@@ -173,7 +175,13 @@ class Lab:
         async with httpx.AsyncClient(transport=httpx.MockTransport(self.api)) as client:
             retry = RetryPlan(tries=2, first=0.01)
             callbacks = CallbackClient(client, SECRET, timeout=5.0, retry=retry)
-            worker = Worker(self.engine, self.store, callbacks, batch_concurrency=batch_concurrency)
+            worker = Worker(
+                self.engine,
+                self.store,
+                callbacks,
+                brushwork=Brushwork([CpuBackend()]),
+                batch_concurrency=batch_concurrency,
+            )
             try:
                 yield worker
             finally:

@@ -236,7 +236,7 @@ LOSING = """
 import os, sys
 from pathlib import Path
 
-from gpu_handler.handler import work
+from gpu_handler.handler import choose_brushwork, work
 from gpu_handler.devices.errors import DeviceLost
 from gpu_handler.segment.classical import ClassicalSegmenter
 from gpu_handler.settings import Settings
@@ -254,7 +254,8 @@ class Losing(ClassicalSegmenter):
 
 second = Path(sys.argv[1]).exists()
 Path(sys.argv[1]).touch()
-work(Settings.from_env(os.environ), ClassicalSegmenter() if second else Losing())
+settings = Settings.from_env(os.environ)
+work(settings, ClassicalSegmenter() if second else Losing(), choose_brushwork(settings))
 """
 """The real worker whose engine, in the first process alone, is lost at its third photo."""
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from shared.materials import MATERIALS
 from shared.presets import PRESETS, Preset
 from shared.rules import (
-    AVAILABLE_ACTIONS,
     TONES,
     Action,
     ConceptRule,
@@ -29,7 +28,6 @@ from shared.rules import (
 
 INTERIOR = PRESETS["interior"]
 SELLER = PRESETS["seller"]
-EVERY_ACTION = frozenset(Action)
 
 
 def wishes(**concepts: str) -> dict[str, RequestedRule]:
@@ -78,9 +76,7 @@ def test_every_action_works_without_a_value_on_every_preset_concept(
     preset: Preset, action: str
 ) -> None:
     everything = {name: RequestedRule(action) for name in preset.concept_ids}
-    resolved = resolve_rules(
-        preset, everything, None, protect_defaults=False, available=EVERY_ACTION
-    )
+    resolved = resolve_rules(preset, everything, None, protect_defaults=False)
     assert list(resolved.concepts) == preset.concept_ids
     for rule in resolved.concepts.values():
         parse_rule(rule)
@@ -139,31 +135,9 @@ def test_all_protected_is_a_warning_never_an_error() -> None:
     assert codes(resolved)[None] == ["PROTECT_DEFAULTS", "NOTHING_TO_DO"]
 
 
-def test_an_action_that_is_not_available_leaves_with_a_warning() -> None:
-    asked = wishes(Wall="recolor:navy", Floor="texture:oak_a", Light="remove:")
-    resolved = resolve_rules(INTERIOR, asked, ["Window"])
-    assert list(resolved.concepts) == ["Wall"]
-    assert codes(resolved) == {"Floor": ["ACTION_UNAVAILABLE"], "Light": ["ACTION_UNAVAILABLE"]}
-
-
-def test_only_unavailable_actions_are_a_problem() -> None:
-    found = problems(INTERIOR, wishes(Floor="texture:oak_a", Light="remove:"))
-    assert set(found) == {"concepts.Floor.action", "concepts.Light.action"}
-    for problem in found.values():
-        assert "ACTION_UNAVAILABLE" in problem.message
-        assert set(problem.suggestions) == AVAILABLE_ACTIONS
-
-
-def test_unavailable_beside_protected_is_a_warning() -> None:
-    asked = wishes(Floor="texture:oak_a", Grout="recolor:")
-    resolved = resolve_rules(INTERIOR, asked, None)
-    assert resolved.concepts == {}
-    assert "NOTHING_TO_DO" in codes(resolved)[None]
-
-
-def test_texture_and_remove_once_they_are_available() -> None:
+def test_texture_takes_a_material_and_remove_nothing() -> None:
     asked = wishes(Floor="texture:Herringbone Oak", Light="remove:please")
-    resolved = resolve_rules(INTERIOR, asked, ["Window"], available=EVERY_ACTION)
+    resolved = resolve_rules(INTERIOR, asked, ["Window"])
     assert resolved.concepts == {
         "Floor": ConceptRule(Action.TEXTURE, "herringbone_oak"),
         "Light": ConceptRule(Action.REMOVE, ""),
@@ -331,23 +305,19 @@ def assert_settled(resolved: ResolvedRules) -> None:
         {name: RequestedRule(r.action, r.value) for name, r in resolved.concepts.items()},
         resolved.protect,
         protect_defaults=False,
-        available=EVERY_ACTION,
     )
     assert (again.concepts, again.protect) == (resolved.concepts, resolved.protect)
     assert {w.code for w in again.warnings} <= {"OPEN_VOCABULARY"}
 
 
-@given(REQUESTS, PROTECT, st.booleans(), st.sampled_from([AVAILABLE_ACTIONS, EVERY_ACTION]))
+@given(REQUESTS, PROTECT, st.booleans())
 def test_any_request_resolves_or_lists_its_problems(
     concepts: dict[str, RequestedRule],
     protect: list[str] | None,
     protect_defaults: bool,
-    available: frozenset[Action],
 ) -> None:
     try:
-        resolved = resolve_rules(
-            INTERIOR, concepts, protect, protect_defaults=protect_defaults, available=available
-        )
+        resolved = resolve_rules(INTERIOR, concepts, protect, protect_defaults=protect_defaults)
     except InvalidRules as error:
         found = error.problems
     else:
@@ -362,7 +332,7 @@ def test_any_request_resolves_or_lists_its_problems(
 def test_a_good_request_resolves_and_stays_as_it_is(
     concepts: dict[str, RequestedRule], protect: list[str]
 ) -> None:
-    resolved = resolve_rules(INTERIOR, concepts, protect, available=EVERY_ACTION)
+    resolved = resolve_rules(INTERIOR, concepts, protect)
     assert_settled(resolved)
     named = {INTERIOR.concept(name).id for name in concepts}
     assert set(resolved.concepts) == named - set(resolved.protect)

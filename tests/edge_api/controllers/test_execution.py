@@ -268,26 +268,6 @@ def test_open_vocabulary_needs_a_value(phone: Phone) -> None:
     assert response.json()["error"]["details"][0]["path"] == "concepts.red sofa.value"
 
 
-@pytest.mark.parametrize("action", ["texture", "remove"])
-def test_an_action_that_is_not_available_yet_is_a_warning_beside_another(
-    phone: Phone, action: str
-) -> None:
-    value = "oak_a" if action == "texture" else ""
-    body = {"concepts": {"Wall": recolor(), "Floor": {"action": action, "value": value}}}
-    data = execute(phone, body).json()["data"]
-    assert data["concepts"] == {"Wall": recolor()}
-    assert codes(data, "Floor") == ["ACTION_UNAVAILABLE"]
-
-
-@pytest.mark.parametrize("action", ["texture", "remove"])
-def test_an_action_that_is_not_available_yet_is_refused_alone(phone: Phone, action: str) -> None:
-    response = execute(phone, {"concepts": {"Floor": {"action": action, "value": ""}}})
-    assert response.status_code == 400
-    (problem,) = response.json()["error"]["details"]
-    assert problem["path"] == "concepts.Floor.action"
-    assert "ACTION_UNAVAILABLE" in problem["message"]
-
-
 @pytest.mark.parametrize(
     ("action", "value", "canonical"),
     [
@@ -298,6 +278,9 @@ def test_an_action_that_is_not_available_yet_is_refused_alone(phone: Phone, acti
         ("Recolor", "oak_a", "oak_a"),
         ("tone", "Warm", "warm"),
         ("tone", "warmth=0.2, brightness=-.1", "brightness=-0.1,warmth=0.2"),
+        ("tone", "warm=0.5", "warmth=0.2"),
+        ("texture", "헤링본 오크", "herringbone_oak"),
+        ("remove", "", ""),
     ],
 )
 def test_values_become_canonical(phone: Phone, action: str, value: str, canonical: str) -> None:

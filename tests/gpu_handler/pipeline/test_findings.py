@@ -5,11 +5,11 @@ import pytest
 
 from gpu_handler.pipeline.findings import Findings, make_findings
 from gpu_handler.pipeline.plan import make_plan
-from gpu_handler.rules.compose import compose
+from gpu_handler.rules.compose import Composed
 from gpu_handler.segment.base import Instance, Segmentation, Source
 from shared.actions import Action, ConceptRule
 
-PHOTO = np.zeros((60, 80, 3), np.uint8)
+SHAPE = (60, 80)
 
 
 def seen(concept: str, count: int, *, presence: float = 0.9, capped: bool = False) -> Segmentation:
@@ -22,7 +22,7 @@ def seen(concept: str, count: int, *, presence: float = 0.9, capped: bool = Fals
 
 def findings(*found: Segmentation, protect: tuple[str, ...] = ()) -> Findings:
     plan = make_plan("interior", {"Wall": ConceptRule(Action.RECOLOR, "#7FA8C9")}, protect)
-    return make_findings("sam3", plan, found, compose(PHOTO, [], []), [])
+    return make_findings("sam3", plan, found, Composed(), SHAPE, [])
 
 
 def test_the_mask_tells_what_it_was_made_of_and_by_which_words() -> None:

@@ -13,7 +13,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[4]))
 
-from gpu_handler.masks import EdgeGuide
+from gpu_handler.backends.cpu import CpuBackend
 from gpu_handler.pipeline.findings import make_findings
 from gpu_handler.pipeline.plan import Plan
 from gpu_handler.rules.compose import compose
@@ -54,9 +54,10 @@ def main() -> None:
     found, areas = crowd()
     before = resident_mib()
     answers = read_pairs(found, [open_concept("person")], ["person"])
-    alpha = EdgeGuide(photo).alpha(answers[0].logits)
-    composed = compose(photo, [], [alpha])
-    findings = make_findings("sam3", Plan((), {}, frozenset()), answers, composed, [])
+    canvas = CpuBackend().open(photo)
+    composed = compose(canvas, photo, [], [canvas.refine(answers[0].logits)])
+    plan = Plan((), {}, frozenset({"person"}))
+    findings = make_findings("sam3", plan, answers, composed, canvas.shape, [])
     seen = findings.concepts["person"].instances
     told = [one.area for one in seen]
     wrong = [pair for pair in zip(told, areas, strict=True) if pair[0] != pair[1]]

@@ -14,10 +14,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpu_handler.masks import EdgeGuide
+from gpu_handler.backends.cpu import CpuBackend
 from gpu_handler.pipeline.findings import make_findings
 from gpu_handler.pipeline.plan import Plan
-from gpu_handler.rules.compose import compose
+from gpu_handler.rules.compose import Composed
 from gpu_handler.segment.base import Segmentation, Source
 from gpu_handler.segment.sam3.evidence import ModelBroken, read_pairs
 from gpu_handler.segment.sam3.network.detector import Detector, Found
@@ -451,14 +451,16 @@ def test_photos_of_any_shape_keep_boxes_areas_and_masks_inside(
     found, _ = random_answer(np.random.default_rng(seed), 2)
     photo = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     answers = read_pairs(found, [THING, WALL], ["handle", "wall"])
-    findings = make_findings("sam3", Plan((), {}, frozenset()), answers, compose(photo, [], []), [])
+    plan = Plan((), {}, frozenset(one.concept for one in answers))
+    findings = make_findings("sam3", plan, answers, Composed(), (height, width), [])
+    canvas = CpuBackend().open(photo)
     for segmentation in answers:
         for one in findings.concepts[segmentation.concept].instances:
             x0, y0, x1, y1 = one.box
             assert 0 <= x0 < x1 <= width
             assert 0 <= y0 < y1 <= height
             assert 0 <= one.area <= width * height
-        alpha = EdgeGuide(photo).alpha(segmentation.logits)
+        alpha = canvas.refine(segmentation.logits).host()
         assert alpha.shape == (height, width)
         assert segmentation.found or not alpha.any()
 

@@ -9,11 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpu_handler.masks import EdgeGuide, edge_alpha
+from gpu_handler.backends.base import Edges
+from gpu_handler.backends.cpu import CpuBackend
 
 Floats = NDArray[np.float32]
 
 SIDES = st.tuples(st.integers(1, 60), st.integers(1, 60))
+
+
+def edge_alpha(
+    pixels: NDArray[np.uint8], logits: Floats, edges: Edges = Edges.FINE
+) -> NDArray[np.uint8]:
+    return CpuBackend().open(pixels).refine(logits, edges).host()
 
 
 def disc(height: int = 900, width: int = 1200) -> NDArray[np.bool_]:
@@ -88,9 +95,16 @@ def test_where_both_sides_look_the_same_the_logits_decide() -> None:
 def test_one_guide_serves_several_masks() -> None:
     mask = disc()
     pixels = scene(mask, (200, 185, 160), (90, 60, 50))
-    guide = EdgeGuide(pixels)
+    canvas = CpuBackend().open(pixels)
     for logits in (coarse(mask), coarse(~mask)):
-        assert np.array_equal(guide.alpha(logits), edge_alpha(pixels, logits))
+        assert np.array_equal(canvas.refine(logits).host(), edge_alpha(pixels, logits))
+
+
+def test_soft_edges_are_the_logits_stretched() -> None:
+    mask = disc()
+    logits = coarse(mask)
+    alpha = edge_alpha(scene(mask, (200, 185, 160), (90, 60, 50)), logits, Edges.SOFT)
+    assert np.abs(alpha / 255 - bilinear(logits, mask.shape)).max() < 1.6 / 255
 
 
 @pytest.mark.parametrize("value", [-5.0, -np.inf, np.nan, 0.0])

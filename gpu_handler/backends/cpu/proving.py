@@ -1,0 +1,26 @@
+"""What became of protected pixels."""
+
+from gpu_handler.backends.base import Proof
+from gpu_handler.backends.cpu.compiled import compiled
+from gpu_handler.imaging.pixels import Alpha, Pixels
+
+
+def compare(before: Pixels, after: Pixels, shield: Alpha) -> Proof:
+    return Proof(*_compare(before, after, shield))
+
+
+@compiled
+def _compare(before: Pixels, after: Pixels, shield: Alpha) -> tuple[int, int, int]:
+    total, changed, most = 0, 0, 0
+    for y in range(shield.shape[0]):
+        for x in range(shield.shape[1]):
+            if shield[y, x] < 128:
+                continue
+            total += 1
+            largest = 0
+            for c in range(3):
+                largest = max(largest, abs(int(after[y, x, c]) - int(before[y, x, c])))
+            if largest:
+                changed += 1
+                most = max(most, largest)
+    return total, changed, most

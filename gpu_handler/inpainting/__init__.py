@@ -1,0 +1,1 @@
+"""A learned inpainter, where somebody supplies its weights."""

@@ -1,0 +1,1 @@
+"""Taking things out: the surface behind them goes on."""

@@ -1,0 +1,1 @@
+"""Textures: seamless materials laid on surfaces in perspective, in the room's light."""
