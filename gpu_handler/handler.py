@@ -14,10 +14,10 @@ import httpx
 import msgspec
 
 from gpu_handler import console
-from gpu_handler.backends.choice import TorchMissing, choose_backends
+from gpu_handler.backends.choice import TorchMissing, choose_backends, gpu_in_use
 from gpu_handler.callback import CallbackClient
 from gpu_handler.fetch import Fetcher
-from gpu_handler.inpainting.base import Inpainter
+from gpu_handler.inpainting.base import Inpainter, InpainterError
 from gpu_handler.inputs import InlineRequest, InputRefused, invalid, read_input
 from gpu_handler.pipeline.brushwork import Brushwork
 from gpu_handler.pipeline.job import JobRun
@@ -25,7 +25,7 @@ from gpu_handler.pipeline.plan import PlanRefused
 from gpu_handler.pipeline.worker import Worker
 from gpu_handler.segment.base import Segmenter
 from gpu_handler.segment.choice import choose_engine
-from gpu_handler.settings import Settings
+from gpu_handler.settings import DeviceChoice, Settings
 from gpu_handler.shutdown import ShutdownHook
 from shared.environment import SettingsError
 from shared.logs import configure_logs, log_context
@@ -160,7 +160,18 @@ def choose_brushwork(settings: Settings) -> Brushwork:
 def _inpainter(settings: Settings) -> Inpainter | None:
     if settings.inpaint_model is None:
         return None
-    raise SettingsError("INPAINT_MODEL", "cannot be loaded")
+    try:
+        from gpu_handler.inpainting.torchscript import TorchScriptInpainter
+
+        return TorchScriptInpainter(settings.inpaint_model, _inpainting_device(settings))
+    except ModuleNotFoundError as error:
+        raise SettingsError("INPAINT_MODEL", f"needs {error.name}, which is missing") from error
+    except InpainterError as error:
+        raise SettingsError("INPAINT_MODEL", str(error)) from error
+
+
+def _inpainting_device(settings: Settings) -> str:
+    return "cuda" if gpu_in_use() and settings.sam3_device is not DeviceChoice.CPU else "cpu"
 
 
 def main() -> int:

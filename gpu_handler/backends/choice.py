@@ -32,7 +32,7 @@ def choose_backends(choice: BackendChoice) -> tuple[PixelBackend, ...]:
     Raises TorchMissing.
     """
     cpu = CpuBackend()
-    if choice is BackendChoice.CPU or (choice is BackendChoice.AUTO and not _gpu_in_use()):
+    if choice is BackendChoice.CPU or (choice is BackendChoice.AUTO and not gpu_in_use()):
         return (cpu,)
     try:
         tensors = cast(_Tensors, import_module("gpu_handler.backends.tensors"))
@@ -40,10 +40,11 @@ def choose_backends(choice: BackendChoice) -> tuple[PixelBackend, ...]:
         if error.name != "torch":
             raise
         raise TorchMissing("torch is not installed") from error
-    return (tensors.TensorBackend("cuda" if _gpu_in_use() else "cpu"), cpu)
+    return (tensors.TensorBackend("cuda" if gpu_in_use() else "cpu"), cpu)
 
 
-def _gpu_in_use() -> bool:
+def gpu_in_use() -> bool:
+    """Whether torch is loaded already and has a GPU."""
     # Whoever segments with torch has imported it by now; importing it only to find no GPU would
     # cost every other worker seconds.
     torch = sys.modules.get("torch")

@@ -107,13 +107,14 @@ def _settled(seen: SeenPhoto, plan: Plan) -> list[Segmentation]:
 
 
 def _surroundings(plan: Plan, covers: Mapping[str, Cover]) -> Surroundings:
-    """For removals; things that stay are no more a source than what is protected."""
+    """For removals: things that stay, or are protected, are not copied from."""
     hosts = {name: cover for name, cover in covers.items() if name in plan.hosts}
     things = {concept.id for concept in plan.concepts if concept.kind is Kind.INSTANCES}
+    gone = {name for name, rule in plan.rules.items() if rule.action is Action.REMOVE}
     others = [
-        covers[name]
-        for name, rule in plan.rules.items()
-        if name in covers and name in things and rule.action is not Action.REMOVE
+        cover
+        for name, cover in covers.items()
+        if name not in hosts and name not in gone and (name in things or name in plan.protect)
     ]
     return Surroundings(hosts, tuple(others))
 

@@ -37,7 +37,8 @@ class Layer(Struct, frozen=True, eq=False):
 class Surroundings(Struct, frozen=True, eq=False):
     """What else was found: what may fill a hole, and what must not.
 
-    `hosts` are surfaces that go on behind things, by concept; `others` things that stay.
+    `hosts` are surfaces that go on behind things, by concept, protected ones among them; `others`
+    stay, and are never copied from.
     """
 
     hosts: Covers = {}
@@ -165,9 +166,7 @@ def compose(
     behind = {layer.concept: layer.cover for layer in stay}
     if gone:
         removed = canvas.union([work.spared(layer.cover) for layer in gone])
-        hosts = dict(around.hosts)
-        avoid = [*protect, *around.others]
-        removals = plan_removal(canvas, removed, hosts, avoid, photo, inpainter)
+        removals = plan_removal(canvas, removed, around.hosts, around.others, photo, inpainter)
         behind = work.remove(gone, removals, behind)
     kept = [work.spared(behind[layer.concept]) for layer in stay]
     work.covers |= {layer.concept: cover for layer, cover in zip(stay, kept, strict=True)}

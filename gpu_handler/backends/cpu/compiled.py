@@ -27,7 +27,8 @@ if not _config.CACHE_DIR and not os.access(Path(__file__).parent, os.W_OK):
 def compiled(loop: Callable[P, T]) -> Callable[P, T]:
     """`loop` as machine code, compiled when it is first called.
 
-    It runs without the interpreter's lock. Several threads may call it first: one compiles, the others wait.
+    It runs without the interpreter's lock. Several threads may call it first: one compiles and the
+    others wait.
     """
     jit = cast(Callable[..., Any], numba.njit)
     return cast(Callable[P, T], jit(nogil=True, cache=True, boundscheck=False)(loop))

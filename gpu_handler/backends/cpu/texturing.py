@@ -79,6 +79,47 @@ def _read(
 
 
 @compiled
+def _gather(
+    texels: Pixels,
+    sizes: Index,
+    starts: Index,
+    m: NDArray[np.float64],
+    x: int,
+    y: int,
+    colour: Floats,
+    scratch: Floats,
+) -> int:
+    """Add up the taps of the pixel (x, y) in `colour`; returns how many they are."""
+    w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+    u = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / w
+    v = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / w
+    ux, vx = (m[0, 0] - u * m[2, 0]) / w, (m[1, 0] - v * m[2, 0]) / w
+    uy, vy = (m[0, 1] - u * m[2, 1]) / w, (m[1, 1] - v * m[2, 1]) / w
+    along, beside = np.hypot(ux, vx), np.hypot(uy, vy)
+    if along < beside:
+        along, beside, ux, vx = beside, along, uy, vy
+    taps = int(min(max(np.ceil(along / max(beside, 1.0)), 1.0), _TAPS))
+    last = sizes.size - 1
+    depth = min(max(np.log2(max(along / taps, 1.0)), 0.0), last)
+    level = min(int(depth), last)
+    blend = np.float32(depth - level)
+    finer, coarser = scratch[0], scratch[1]
+    colour[:] = 0
+    for t in range(taps):
+        shift = (t + 0.5) / taps - 0.5
+        at_u, at_v = u + shift * ux, v + shift * vx
+        _read(texels, starts[level], sizes[level], 1 / (1 << level), at_u, at_v, finer)
+        if blend > 0:
+            k = level + 1
+            _read(texels, starts[k], sizes[k], 1 / (1 << k), at_u, at_v, coarser)
+            for c in range(3):
+                finer[c] += (coarser[c] - finer[c]) * blend
+        for c in range(3):
+            colour[c] += finer[c]
+    return taps
+
+
+@compiled
 def _lay(
     picture: Pixels,
     cover: Alpha,
@@ -98,12 +139,7 @@ def _lay(
     shoulder: float,
 ) -> None:
     line = np.empty((light.shape[1], 3), np.float32)
-    colour, finer, coarser = (
-        np.empty(3, np.float32),
-        np.empty(3, np.float32),
-        np.empty(3, np.float32),
-    )
-    last = sizes.size - 1
+    colour, scratch = np.empty(3, np.float32), np.empty((2, 3), np.float32)
     room = np.float32(255) - shoulder
     for y in range(cover.shape[0]):
         if rows[y, 0] == rows[y, 1]:
@@ -114,30 +150,7 @@ def _lay(
             if alpha == 0:
                 continue
             m = maps[_plane(limits, x, y)]
-            w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-            u = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / w
-            v = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / w
-            ux, vx = (m[0, 0] - u * m[2, 0]) / w, (m[1, 0] - v * m[2, 0]) / w
-            uy, vy = (m[0, 1] - u * m[2, 1]) / w, (m[1, 1] - v * m[2, 1]) / w
-            along, beside = np.hypot(ux, vx), np.hypot(uy, vy)
-            if along < beside:
-                along, beside, ux, vx = beside, along, uy, vy
-            taps = int(min(max(np.ceil(along / max(beside, 1.0)), 1.0), _TAPS))
-            depth = min(max(np.log2(max(along / taps, 1.0)), 0.0), last)
-            level = min(int(depth), last)
-            blend = np.float32(depth - level)
-            colour[:] = 0
-            for t in range(taps):
-                shift = (t + 0.5) / taps - 0.5
-                at_u, at_v = u + shift * ux, v + shift * vx
-                _read(texels, starts[level], sizes[level], 1 / (1 << level), at_u, at_v, finer)
-                if blend > 0:
-                    k = level + 1
-                    _read(texels, starts[k], sizes[k], 1 / (1 << k), at_u, at_v, coarser)
-                    for c in range(3):
-                        finer[c] += (coarser[c] - finer[c]) * blend
-                for c in range(3):
-                    colour[c] += finer[c]
+            taps = _gather(texels, sizes, starts, m, x, y, colour, scratch)
             for c in range(3):
                 first, second = line[left[x], c], line[right[x], c]
                 value = colour[c] / taps * (first + (second - first) * share[x])

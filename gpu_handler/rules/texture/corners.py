@@ -28,7 +28,12 @@ _LID = 0.4  # weight of the upper edge of a box: it may be that of its far side
 _COARSE, _FINE = 0.03, 0.01  # tolerance, in focal lengths
 _NEARS = np.geomspace(0.03, 1.8, 44)
 _AZIMUTHS = np.concatenate(((1e6,), np.geomspace(0.04, 1.6, 28)))  # first: no side wall
-_KEPT = 5  # candidates that are refined
+_KEPT = 8  # candidates that are refined
+# Steps of (near, left, right, top): the facing wall with the side walls staying, with all edges
+# of the ceiling staying, all of the room, each corner, the ceiling.
+_MOVES = np.array(
+    ((1, 1, 1, 0), (1, 0, 0, -1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+)
 
 
 class Walls(Struct, frozen=True):
@@ -159,7 +164,7 @@ def _search(edges: _Edges, build: Build) -> Values:
 
 
 def _polish(edges: _Edges, starts: Values, build: Build) -> Values:
-    """The best (near, left, right, top) that ever smaller steps of each value in turn lead to."""
+    """The best (near, left, right, top) that ever smaller steps, each kind in turn, lead to."""
     now, steps = starts.copy(), np.arange(-3, 4)
 
     def cost(states: Values, tolerance: float) -> Values:
@@ -168,9 +173,8 @@ def _polish(edges: _Edges, starts: Values, build: Build) -> Values:
 
     scales = zip(np.geomspace(_COARSE, _FINE, 8), np.geomspace(0.08, 0.003, 8), strict=True)
     for tolerance, step in scales:
-        for index in (0, 1, 2, 3, 0):
-            tried = np.repeat(now[:, None], len(steps), 1)
-            tried[..., index] *= 1 + step * steps
+        for move in _MOVES:
+            tried = now[:, None] * (1 + step * steps[:, None]) ** move
             costs = cost(tried, float(tolerance))
             costs[:, 3] -= 1e-6  # nothing gained, nothing changed
             now = tried[np.arange(len(now)), costs.argmin(1)]

@@ -34,8 +34,7 @@ def drop_of(lie: Lie, mask: Outline, camera: Camera) -> Drop:
         case Lie.CEILING:
             return Drop(EYE - CEILING)
         case Lie.TABLE:
-            below = EYE - TABLE
-            return Drop(below, np.pi / 2 if _wide(mask, camera, below) else 0.0)
+            return Drop(EYE - TABLE, np.pi / 2 if _wide(mask, camera) else 0.0)
         case _:
             return Drop(EYE)
 
@@ -73,12 +72,12 @@ def _plain() -> Matrix:
     return np.diag((2.0**16, 2.0**16, 1.0))
 
 
-def _wide(mask: Outline, camera: Camera, below: float) -> bool:
+def _wide(mask: Outline, camera: Camera) -> bool:
     """Whether the surface reaches further to the sides than in depth."""
-    right, down, depth = camera.rays() @ mask.cells()
-    seen = down > 0.02
-    if not seen.any():
+    ways: Matrix = camera.rays() @ mask.cells()
+    ways = ways[:, ways[1] > 0.02]
+    if not ways.size:
         return True
-    low, high = (np.quantile((right / down)[seen], q) for q in (0.03, 0.97))
-    near, far = (np.quantile((depth / down)[seen], q) for q in (0.03, 0.97))
-    return bool((high - low) >= (far - near))
+    right, depth = ways[0] / ways[1], ways[2] / ways[1]
+    across, along = (np.subtract(*np.quantile(v, (0.97, 0.03))) for v in (right, depth))
+    return bool(across >= along)

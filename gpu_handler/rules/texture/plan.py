@@ -1,5 +1,6 @@
 """Texture: a seamless tile on a surface, in its perspective, at its size, in its light."""
 
+import math
 from enum import StrEnum
 
 import numpy as np
@@ -13,11 +14,12 @@ from gpu_handler.rules.texture.camera import Camera
 from gpu_handler.rules.texture.corners import Walls, find_walls
 from gpu_handler.rules.texture.daylight import anchor_of, light_colour, strength
 from gpu_handler.rules.texture.facing import facing_plane
+from gpu_handler.rules.texture.grain import own_turn
 from gpu_handler.rules.texture.ground import above_horizon, drop_of, level_planes
 from gpu_handler.rules.texture.outline import Outline
-from gpu_handler.rules.texture.segments import find_segments
+from gpu_handler.rules.texture.segments import NONE, Segments, find_segments
 from gpu_handler.rules.texture.shade import Grain, shade
-from gpu_handler.rules.texture.surfaces import JOINERY, LEVEL, RELIEF, Lie, lie_of
+from gpu_handler.rules.texture.surfaces import JOINERY, LEVEL, RELIEF, Lie, lie_of, tiles_lie
 from gpu_handler.rules.texture.upright import upright_planes
 from gpu_handler.rules.texture.viewpoint import Sighting, find_camera
 
@@ -36,9 +38,9 @@ class Geometry(StrEnum):
 class TextureReport(Struct, frozen=True):
     """How a texture was laid.
 
-    `vanishing_point`: where the room's depth runs to, (x, y) in pixels of the photo, for surfaces
-    in perspective. `support`: the share 0..1 of the photo's level lines that runs to it or to the
-    one beside it. `planes`: flat pieces.
+    `vanishing_point`: where the planks of a floor or the courses of side walls run to, (x, y) in
+    pixels of the photo, for surfaces in perspective. `support`: the share 0..1 of the photo's level
+    lines that the camera explains. `planes`: flat pieces.
     """
 
     geometry: Geometry
@@ -55,32 +57,39 @@ def plan_texture(
     Floors lie 1.45 m below the camera, ceilings are 2.5 m above the floor, tables 0.9 m; walls
     stand between the two, things are 0.3 m long. Raises ValueError for a tile without a size.
     """
-    if not tile_levels or not metres > 0:
+    if not tile_levels or not 0 < metres < float("inf"):
         raise ValueError(f"a tile needs levels and a width in metres, not {metres!r}")
     picture, small = canvas.small(_WORK), canvas.small_cover(cover, _WORK)
     mask = Outline.of(small, canvas.shape)
     if not mask.inside.any():
         planes, even = (Plane(np.eye(3)),), np.ones((1, 1, 3), np.float32)
         return TextureBrush(tile_levels, planes, even), TextureReport(Geometry.FACING)
-    seen = find_camera(find_segments(picture), canvas.shape)
-    lie = lie_of(concept, mask, seen.camera if seen.support >= _TRUSTED else Camera(canvas.shape))
-    planes, report = _lay(seen, mask, lie, tile_levels[0].shape[0] / metres)
+    lie = lie_of(concept)
+    segments = NONE if lie is Lie.BODY else find_segments(picture)
+    seen = _look(segments, canvas.shape)
+    lie = lie or tiles_lie(mask, seen.camera)
+    planes, report = _lay(seen, segments, mask, lie, tile_levels[0].shape[0] / metres)
     light = _light(picture, small, lie, tile_levels[-1])
     return TextureBrush(tile_levels, planes, light, _SHOULDER), report
 
 
+def _look(segments: Segments, shape: tuple[int, int]) -> Sighting:
+    """The camera by the photo's lines; the usual one where they cannot be believed."""
+    seen = find_camera(segments, shape)
+    return seen if seen.support >= _TRUSTED else Sighting(Camera(shape), seen.support)
+
+
 def _lay(
-    seen: Sighting, mask: Outline, lie: Lie, texels: float
+    seen: Sighting, segments: Segments, mask: Outline, lie: Lie, texels: float
 ) -> tuple[tuple[Plane, ...], TextureReport]:
     if lie in LEVEL:
-        return _lay_level(mask, seen, lie, texels)
+        return _lay_level(mask, seen, segments, lie, texels)
     walls = _walls(mask, seen, lie)
     if walls is None:
-        report = TextureReport(Geometry.FACING, None, seen.support)
+        report = TextureReport(Geometry.FACING, None, round(seen.support, 3))
         return (facing_plane(mask, lie, texels),), report
     planes = upright_planes(seen.camera, walls, texels, standing=lie in JOINERY)
-    point = seen.camera.vanishing_point((0, 0, 1))
-    return planes, TextureReport(Geometry.VANISHING_LINES, point, seen.support, len(planes) - 1)
+    return planes, _report(Geometry.VANISHING_LINES, seen.camera, seen.support, 0, len(planes) - 1)
 
 
 def _walls(mask: Outline, seen: Sighting, lie: Lie) -> Walls | None:
@@ -90,15 +99,26 @@ def _walls(mask: Outline, seen: Sighting, lie: Lie) -> Walls | None:
 
 
 def _lay_level(
-    mask: Outline, seen: Sighting, lie: Lie, texels: float
+    mask: Outline, seen: Sighting, segments: Segments, lie: Lie, texels: float
 ) -> tuple[tuple[Plane, ...], TextureReport]:
     camera, geometry = seen.camera, Geometry.VANISHING_LINES
     drop = drop_of(lie, mask, camera)
     if seen.support < _TRUSTED or above_horizon(mask, camera, drop) > _LOST:
         camera, geometry = _assumed(mask, lie, camera.shape), Geometry.ASSUMED
         drop = drop_of(lie, mask, camera)
-    point = camera.vanishing_point((0, 0, 1))
-    return level_planes(camera, drop, texels), TextureReport(geometry, point, seen.support)
+    elif lie is Lie.FLOOR:
+        drop = replace(drop, turn=own_turn(segments, mask, camera))
+    report = _report(geometry, camera, seen.support, drop.turn)
+    return level_planes(camera, drop, texels), report
+
+
+def _report(
+    geometry: Geometry, camera: Camera, support: float, turn: float, planes: int = 1
+) -> TextureReport:
+    """`turn`: how far from the room's depth the tile runs."""
+    point = camera.vanishing_point((math.sin(turn), 0, math.cos(turn)))
+    place = None if point is None else (round(point[0], 2), round(point[1], 2))
+    return TextureReport(geometry, place, round(support, 3), planes)
 
 
 def _assumed(mask: Outline, lie: Lie, shape: tuple[int, int]) -> Camera:

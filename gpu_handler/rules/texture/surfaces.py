@@ -63,29 +63,26 @@ RELIEF = JOINERY | {Lie.BODY}
 """Fine shading is their own shape: panels, folds. Flat surfaces have a pattern instead."""
 
 
-def lie_of(concept: str, mask: Outline, camera: Camera) -> Lie:
-    """How the surface lies, by its name, and for tiles by where they are."""
+def lie_of(concept: str) -> Lie | None:
+    """How the surface lies, by its name; None for tiles, which may be anywhere (`tiles_lie`)."""
     words = unicodedata.normalize("NFKC", concept).casefold().replace("_", " ").split()
     for word in reversed(words):
         if word in _LIES:
             return _LIES[word]
         if word in _TILES:
-            return _tiled(mask, camera)
+            return None
     return Lie.BODY
 
 
-def _tiled(mask: Outline, camera: Camera) -> Lie:
-    """Below the horizon and reaching far down the photo, tiles are underfoot. On a wall they begin
-    at a worktop where the floor would have to be farther away than kitchens and baths are wide."""
-    if not mask.inside.any():
-        return Lie.WALL
+def tiles_lie(mask: Outline, camera: Camera) -> Lie:
+    """Where tiles are. Below the horizon and reaching far down the photo they are underfoot. On a
+    wall they begin at a worktop where the floor would have to be farther away than kitchens and
+    baths are wide. The mask must not be empty."""
     cells = mask.cells()
     down: NDArray[np.float64] = camera.rays()[1] @ cells
     depth: NDArray[np.float64] = camera.rays()[2] @ cells
-    if (
-        float(np.mean(down > 0)) > 0.9
-        and float(np.quantile(cells[1], 0.95)) > 0.72 * (camera.shape[0])
-    ):
+    reaches = float(np.quantile(cells[1], 0.95)) > 0.72 * camera.shape[0]
+    if reaches and float(np.mean(down > 0)) > 0.9:
         return Lie.FLOOR
     lowest = float(np.quantile(down / np.maximum(depth, 0.1), 0.97))
     return Lie.SPLASHBACK if 0 < lowest < _WORKTOP else Lie.WALL

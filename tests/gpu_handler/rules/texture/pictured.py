@@ -1,5 +1,6 @@
 """The sample rooms with what is known of them, and masks that a camera sees of planes."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -64,7 +65,7 @@ def plan(
     return Planned(*plan_texture(canvas, canvas.stretch(mask), concept, tile(colour), METRES))
 
 
-def see(room: str, points: list[tuple[float, float, float]]) -> NDArray[np.float64]:
+def see(room: str, points: Sequence[tuple[float, float, float]]) -> NDArray[np.float64]:
     """(n, 2) pixels, centres at whole numbers, of points of the room in metres."""
     height, width = rooms()[room].pixels.shape[:2]
     return CAMERAS[room].project(np.array(points, np.float32), width, height) - 0.5
