@@ -21,6 +21,12 @@ STEPS = 4
 
 TABLE = 255 * STEPS + 1
 
+LIT = 252.0
+"""Level that coloured light does not lift a channel above."""
+
+GRAIN = 12.0
+"""Levels around a surface's smooth light within which detail is grain: more is a highlight."""
+
 
 class Edges(StrEnum):
     """How coarse logits become an alpha at full size."""
@@ -33,11 +39,12 @@ class TableBrush(Struct, frozen=True, eq=False):
     """New colours by how light the old pixel was: a recolour.
 
     For a pixel `old` (0..255) with the grey g = round(0.299 R + 0.587 G + 0.114 B):
-    `base` is None: i = g; else i = b + (g - b) * `detail`, b from `base` (h, w) float32, stretched.
+    `base` is None: i = g; else i = g - (1 - `detail`) * clip(g - b, -GRAIN, GRAIN), b from `base`
+    (h, w) float32, stretched: grain is softened, and what stands out farther keeps its size.
     new = `table`[round(STEPS * i), clipped to the table], (TABLE, 3) float32 of 0..255.
     Coloured light, for each channel: d = new * `residual` * (clip((old + 2) / (g * `tint` + 2),
     0.75, 1.33) - 1), `tint` (3,) float32; where d > 0 it bends towards white:
-    d * r / max(r + d, 1) with r = 255 - new. The result is new + d.
+    d * r / max(r + d, 1) with r = max(0, LIT - new). The result is new + d.
     """
 
     table: NDArray[np.float32]

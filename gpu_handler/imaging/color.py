@@ -76,18 +76,19 @@ def linear_to_cielab(linear: Array) -> Array:
     return np.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
 
 
-def reduce_chroma(lab: Array) -> Array:
+def reduce_chroma(lab: Array, brightest: float = 1.0) -> Array:
     """OKLab colours brought into sRGB at the same lightness and hue, by bisection of the chroma.
 
+    `brightest` is the most linear light that a channel may have; greys may have more.
     Clamping red, green and blue instead would shift hue and lightness.
     """
     grey, colour = lab * (1.0, 0.0, 0.0), lab * (0.0, 1.0, 1.0)
     low, high = np.zeros_like(lab[..., :1]), np.ones_like(lab[..., :1])
     for _ in range(14):
         middle = (low + high) / 2
-        fits = _in_srgb(grey + colour * middle)
+        fits = _in_srgb(grey + colour * middle, brightest)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-    return np.where(_in_srgb(lab), lab, grey + colour * low)
+    return np.where(_in_srgb(lab, brightest), lab, grey + colour * low)
 
 
 def delta_e_2000(first: Array, second: Array) -> Array:
@@ -132,9 +133,9 @@ def _hue_weight(hue: Array) -> Array:
     return 1 + first + second + third + fourth
 
 
-def _in_srgb(lab: Array) -> NDArray[np.bool_]:
+def _in_srgb(lab: Array, brightest: float) -> NDArray[np.bool_]:
     linear = oklab_to_linear(lab)
-    inside = (linear > -1e-4) & (linear < 1 + 1e-4)
+    inside = (linear > -1e-4) & (linear < brightest + 1e-4)
     return np.asarray(inside.all(-1, keepdims=True))
 
 

@@ -22,12 +22,13 @@ class Sample(Struct, frozen=True, eq=False):
     """A photo and its exact ground truth.
 
     `pixels` (H, W, 3) uint8 sRGB; `masks` by concept id: (H, W) uint8 coverage, 255 = all of the
-    pixel, blurred by the lens exactly as the photo is.
+    pixel, blurred by the lens exactly as the photo is. `things`: furniture and pictures, likewise.
     """
 
     name: str
     pixels: NDArray[np.uint8]
     masks: dict[str, NDArray[np.uint8]]
+    things: dict[str, NDArray[np.uint8]] = {}
 
 
 class Film(Struct, frozen=True):

@@ -10,6 +10,7 @@ from infra.samples.scene import Point, Scene, Size
 from infra.samples.surface import Paint, Rectangle, Sphere
 
 CONCEPTS = ("Wall", "Floor", "Ceiling", "Window", "Door", "Frame_Molding", "Light", "Cabinet")
+THINGS = ("Sofa", "Table", "Picture", "Rug", "Plant", "Bed", "Chair")
 TRIM = matte("#F2EFE8", grain=0.006, cloud=0.004, seed=3)
 SKIRTING = 0.11
 
@@ -166,25 +167,36 @@ class Room(Scene):
 def living_room(scale: float) -> Sample:
     room = Room(Shell(5.2, 2.7, 5.4, matte("#DDC9A0"), planks("#B98E5E")))
     room.window(3.15, 0.85, 1.35, 1.45, view("#DCEBFA", "#7E9A6B", 0.45))
-    room.picture(
-        1.1, 1.35, 0.95, 0.7, canvas(("#2F4858", "#F6AE2D", "#F4EBD9", "#C8553D"), 61), "#2B2118"
-    )
-    room.rug(0.9, 2.6, 2.6, 1.7, stripes(("#D9D2C5", "#A9B2AC", "#D9D2C5", "#8B6F5C"), 0.17))
-    room.sofa(0.65, 4.2, 2.0, weave("#5F7480"), weave("#D9A441", seed=23))
-    room.table(1.35, 2.95, 1.0, 0.6, 0.4, planks("#6B4A33", width=0.3, seed=8))
-    room.plant(4.65, 4.9, 51)
+    with room.thing("Picture"):
+        room.picture(
+            1.1,
+            1.35,
+            0.95,
+            0.7,
+            canvas(("#2F4858", "#F6AE2D", "#F4EBD9", "#C8553D"), 61),
+            "#2B2118",
+        )
+    with room.thing("Rug"):
+        room.rug(0.9, 2.6, 2.6, 1.7, stripes(("#D9D2C5", "#A9B2AC", "#D9D2C5", "#8B6F5C"), 0.17))
+    with room.thing("Sofa"):
+        room.sofa(0.65, 4.2, 2.0, weave("#5F7480"), weave("#D9A441", seed=23))
+    with room.thing("Table"):
+        room.table(1.35, 2.95, 1.0, 0.6, 0.4, planks("#6B4A33", width=0.3, seed=8))
+    with room.thing("Plant"):
+        room.plant(4.65, 4.9, 51)
     room.downlight(2.0)
     camera = Camera((2.15, 1.45, 0.35), yaw=4.0, pitch=-5.0, focal=0.72)
     film = Film(exposure=1.12, balance=(1.03, 1.0, 0.95), seed=11)
     return room.photograph(
-        "living room", camera, film, (0.30, 0.30, 0.31), CONCEPTS, Size().scaled(scale)
+        "living room", camera, film, (0.30, 0.30, 0.31), CONCEPTS, Size().scaled(scale), THINGS
     )
 
 
 def bedroom(scale: float) -> Sample:
     room = Room(Shell(4.4, 2.6, 4.8, matte("#B7C0B2", seed=13), planks("#8E6A48", width=0.2)))
     room.window(0.45, 0.9, 1.2, 1.3, view("#F1F4F7", "#9CA88E", 0.3))
-    room.picture(2.55, 1.55, 0.6, 0.6, canvas(("#F4EDE1", "#D7A48F", "#9A5B4F"), 67), "#D8C7A8")
+    with room.thing("Picture"):
+        room.picture(2.55, 1.55, 0.6, 0.6, canvas(("#F4EDE1", "#D7A48F", "#9A5B4F"), 67), "#D8C7A8")
     room.door(2.75, 0.85, 2.05, matte("#EFEAE0", grain=0.005))
     linen, frame = weave("#ECE6DC", seed=29), matte("#7A5B41", grain=0.06)
     room.block((1.95, 0.0, 4.66), (3.9, 1.05, 4.8), frame)
@@ -194,20 +206,23 @@ def bedroom(scale: float) -> Sample:
         room.block((left, 0.46, 4.2), (left + 0.7, 0.62, 4.6), weave("#F7F3EC", seed=31))
     room.block((1.35, 0, 4.3), (1.85, 0.5, 4.75), planks("#A67C52", width=0.25))
     room.add(Sphere((1.6, 0.64, 4.52), 0.13, matte("#FFE9C4"), "Light", glow=0.9))
-    room.rug(1.3, 1.9, 2.3, 1.6, weave("#CFC4B2", thread=0.02, seed=41))
+    with room.thing("Rug"):
+        room.rug(1.3, 1.9, 2.3, 1.6, weave("#CFC4B2", thread=0.02, seed=41))
     room.downlight(1.7, (1.0, 0.92, 0.82))
     camera = Camera((1.75, 1.5, 0.3), yaw=4.0, pitch=-7.0, focal=0.7)
     film = Film(exposure=1.25, balance=(1.04, 1.0, 0.93), noise=2.0, seed=12)
     return room.photograph(
-        "bedroom", camera, film, (0.28, 0.27, 0.26), CONCEPTS, Size().scaled(scale)
+        "bedroom", camera, film, (0.28, 0.27, 0.26), CONCEPTS, Size().scaled(scale), THINGS
     )
 
 
 def dining_room(scale: float) -> Sample:
     room = Room(Shell(5.0, 2.8, 5.0, matte("#3E4F66", seed=17), tiles("#CFC8BC", "#9B958B")))
     room.window(1.2, 0.8, 1.6, 1.6, view("#E6F0FA", "#8FA08A", 0.35))
-    room.picture(3.55, 1.3, 0.75, 1.0, canvas(("#EDE6D6", "#C2A878", "#6C7A6B"), 71), "#C9A96A")
-    room.table(1.35, 3.05, 1.9, 0.95, 0.75, planks("#A87B4C", width=0.24, seed=9))
+    with room.thing("Picture"):
+        room.picture(3.55, 1.3, 0.75, 1.0, canvas(("#EDE6D6", "#C2A878", "#6C7A6B"), 71), "#C9A96A")
+    with room.thing("Table"):
+        room.table(1.35, 3.05, 1.9, 0.95, 0.75, planks("#A87B4C", width=0.24, seed=9))
     for x, z in ((1.55, 2.65), (2.55, 2.65), (1.55, 4.1), (2.55, 4.1)):
         seat = weave("#C9B79C", seed=43)
         room.block((x, 0.42, z), (x + 0.45, 0.48, z + 0.45), seat)
@@ -223,25 +238,48 @@ def dining_room(scale: float) -> Sample:
     camera = Camera((2.6, 1.5, 0.3), yaw=-3.0, pitch=-5.0, focal=0.72)
     film = Film(exposure=1.35, balance=(1.02, 1.0, 0.98), noise=2.2, seed=13)
     return room.photograph(
-        "dining room", camera, film, (0.34, 0.34, 0.36), CONCEPTS, Size().scaled(scale)
+        "dining room", camera, film, (0.34, 0.34, 0.36), CONCEPTS, Size().scaled(scale), THINGS
     )
 
 
 def study(scale: float) -> Sample:
     room = Room(Shell(4.0, 2.6, 4.6, matte("#D5D7D8", seed=19), planks("#D3BC97", width=0.12)))
     room.window(2.3, 0.95, 1.1, 1.25, view("#D8E6F5", "#A3B29A", 0.4))
-    room.picture(0.75, 1.45, 0.5, 0.65, canvas(("#F2EEE6", "#44546A", "#9FB4C7"), 73), "#1F1F1F")
-    room.table(0.55, 3.85, 1.5, 0.65, 0.74, planks("#C49A6C", width=0.35, seed=10))
+    with room.thing("Picture"):
+        room.picture(
+            0.75, 1.45, 0.5, 0.65, canvas(("#F2EEE6", "#44546A", "#9FB4C7"), 73), "#1F1F1F"
+        )
+    with room.thing("Table"):
+        room.table(0.55, 3.85, 1.5, 0.65, 0.74, planks("#C49A6C", width=0.35, seed=10))
     room.block((0.75, 0.74, 4.2), (1.35, 1.12, 4.24), matte("#20242A", grain=0.0), gloss=0.2)
     room.block((0.85, 0.44, 3.15), (1.35, 0.5, 3.6), weave("#4B5A52", seed=47))
     room.block((0.85, 0.5, 3.12), (1.35, 1.0, 3.18), weave("#4B5A52", seed=47))
     room.block((1.07, 0.0, 3.33), (1.13, 0.44, 3.39), matte("#2B2B2B"))
     room.block((3.3, 0.0, 2.9), (4.0, 1.9, 4.0), planks("#8A6848", width=0.4, seed=12), "Cabinet")
-    room.rug(0.4, 2.2, 2.2, 1.4, weave("#A94F3D", thread=0.03, seed=53))
-    room.plant(2.75, 4.25, 57)
+    with room.thing("Rug"):
+        room.rug(0.4, 2.2, 2.2, 1.4, weave("#A94F3D", thread=0.03, seed=53))
+    with room.thing("Plant"):
+        room.plant(2.75, 4.25, 57)
     room.downlight(1.9, (0.98, 0.99, 1.0))
     camera = Camera((1.9, 1.5, 0.25), yaw=1.0, pitch=-6.0, focal=0.7)
     film = Film(exposure=1.18, balance=(0.98, 1.0, 1.04), noise=1.8, seed=14)
     return room.photograph(
-        "study", camera, film, (0.31, 0.32, 0.34), CONCEPTS, Size().scaled(scale)
+        "study", camera, film, (0.31, 0.32, 0.34), CONCEPTS, Size().scaled(scale), THINGS
+    )
+
+
+def loft(scale: float) -> Sample:
+    """A sofa that stands in the middle of its floor; for the gallery, in no album."""
+    room = Room(Shell(6.4, 3.0, 7.6, matte("#E4DDD0", seed=23), planks("#C49C6C", width=0.15)))
+    room.window(0.9, 0.9, 1.5, 1.6, view("#E2EEF8", "#93A487", 0.4))
+    room.window(3.9, 0.9, 1.5, 1.6, view("#E2EEF8", "#93A487", 0.4))
+    with room.thing("Sofa"):
+        room.sofa(2.3, 3.2, 1.7, weave("#6E7F74"), weave("#C9803F", seed=27))
+    with room.thing("Plant"):
+        room.plant(5.6, 5.6, 63)
+    room.downlight(2.6)
+    camera = Camera((3.1, 2.0, 0.3), yaw=2.0, pitch=-14.0, focal=0.74)
+    film = Film(exposure=1.2, balance=(1.02, 1.0, 0.97), noise=1.6, seed=15)
+    return room.photograph(
+        "loft", camera, film, (0.31, 0.31, 0.31), CONCEPTS, Size().scaled(scale), THINGS
     )

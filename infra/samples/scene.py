@@ -1,9 +1,10 @@
 """A scene under construction: shapes, what throws shadows, lights; and its photo."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra.samples.camera import Camera
 from infra.samples.light import Box, Light, highlights, shade
@@ -25,6 +26,16 @@ class Scene:
 
     def add(self, *shapes: Shape) -> None:
         self.shapes.extend(shapes)
+
+    @contextmanager
+    def thing(self, name: str) -> Generator[None]:
+        """What is added inside, and belongs to no concept, is this thing."""
+        first = len(self.shapes)
+        yield
+        self.shapes[first:] = [
+            shape if shape.concept else structs.replace(shape, concept=name)
+            for shape in self.shapes[first:]
+        ]
 
     def block(
         self, low: Point, high: Point, paint: Paint, concept: str = "", *, gloss: float = 0.0
@@ -51,8 +62,9 @@ class Scene:
         ambient: Point,
         concepts: Sequence[str],
         size: tuple[int, int],
+        things: Sequence[str] = (),
     ) -> Sample:
-        """Draw at `size` = (width, height). Only concepts that are seen get a mask."""
+        """Draw at `size` = (width, height). Only concepts and things that are seen get a mask."""
         width, height = size
         drawing = Drawing(camera, width, height)
         drawing.draw(self.shapes)
@@ -65,7 +77,8 @@ class Scene:
         if "Gloss" in concepts:
             masks["Gloss"] = cover((mirrored > GLOSS_FROM) & (seen == "Body"))
         found = {concept: mask for concept, mask in masks.items() if mask.max() > 127}
-        return Sample(name, develop(light, film), found)
+        pieces = {thing: cover(seen == thing) for thing in things if (seen == thing).any()}
+        return Sample(name, develop(light, film), found, pieces)
 
 
 class Size(Struct, frozen=True):

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_handler.backends.base import STEPS, TABLE, CurveBrush, TableBrush
+from gpu_handler.backends.base import GRAIN, LIT, STEPS, TABLE, CurveBrush, TableBrush
 from gpu_handler.backends.cpu.compiled import compiled
 from gpu_handler.backends.cpu.covers import CpuCover
 from gpu_handler.backends.cpu.stretching import Index, axis, mix_rows
@@ -112,7 +112,7 @@ def lit(new: float, ratio: float, residual: float) -> float:
     """A new value with what `ratio` says of coloured light."""
     shift = new * residual * (ratio - np.float32(1))
     if shift > 0:
-        room = np.float32(255) - new
+        room = max(np.float32(LIT) - new, np.float32(0))
         shift = shift * room / max(room + shift, np.float32(1))
     return new + shift
 
@@ -205,7 +205,8 @@ def _lay_softened(
             red, green, blue = photo[y, x, 0], photo[y, x, 1], photo[y, x, 2]
             grey = grey_of(red, green, blue)
             smooth = line[left[x], 0] + (line[right[x], 0] - line[left[x], 0]) * share[x]
-            place = (smooth + (grey - smooth) * detail) * np.float32(STEPS)
+            grain = min(max(np.float32(grey) - smooth, -np.float32(GRAIN)), np.float32(GRAIN))
+            place = (np.float32(grey) - (np.float32(1) - detail) * grain) * np.float32(STEPS)
             entry = min(max(np.int32(place + np.float32(0.5)), 0), last)
             for c in range(3):
                 new = moved[table[entry, c], deviation[grey, photo[y, x, c], c]]
