@@ -11,7 +11,7 @@ DATA_DIR ?= .data
 MODEL := $(if $(filter sam3,$(SEGMENTER)),$(STAMPS)/sam3)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check lint types bench clean
+.PHONY: help demo serve gallery test check lint types bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -35,6 +35,9 @@ demo: $(STAMPS)/local $(MODEL) ## Run the main job end to end on this machine; P
 serve: $(STAMPS)/local $(MODEL) ## Run the local stack until Ctrl-C; PORT=8787 DATA_DIR=.data
 	@exec $(BIN)/python -m infra.local --port $(PORT) --data-dir $(DATA_DIR)
 
+gallery: $(STAMPS)/local $(MODEL) ## Render every action on one sheet; PHOTOS="a.jpg b.heic" PRESET=interior
+	@$(BIN)/python -m infra.gallery $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(PRESET),--preset "$(PRESET)")
+
 test: $(STAMPS)/test ## Run the default test suite
 	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile $(ARGS)
 
@@ -52,4 +55,4 @@ bench: $(STAMPS)/test ## Print the benchmark tables
 	$(BIN)/python -m tests.benchmarks
 
 clean: ## Remove .venv and everything generated
-	rm -rf $(VENV) .data demo-output
+	rm -rf $(VENV) .data demo-output gallery-output

@@ -77,11 +77,11 @@ async def answer(worker: Worker, fetcher: Fetcher, request: InlineRequest) -> In
     try:
         with watch.stage("download"):
             data = await _photo_bytes(fetcher, request)
-        async with worker.darkroom:
+        async with watch.queued(worker.darkroom):
             seen = await look(worker, data, plan, StopSign(), watch)
-            async with worker.easels:
+            async with watch.queued(worker.easels):
                 photo = await paint(worker, seen, plan, watch)
-                result = await worker.lanes.pixels(watch.timed, "encode", _encode, photo)
+                result = await worker.lanes.pixels(watch.timed("encode", _encode, photo))
     except (FetchError, ImageError) as error:
         raise InputRefused(error.code, error.message) from error
     except (DeviceExhausted, DeviceLost) as error:

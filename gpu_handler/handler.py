@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import Any, TypeAlias
 
+import cv2
 import httpx
 import msgspec
 
@@ -116,6 +117,7 @@ async def _run_job(worker: Worker, message: JobMessage, request_id: str) -> Answ
         len(message.items),
         summary.seconds,
         summary.stopped,
+        extra={"timings": summary.timings, "device_idle": summary.device_idle},
     )
     return msgspec.to_builtins(summary)
 
@@ -195,11 +197,17 @@ def _start_logs(settings: Settings) -> None:
     configure_logs(settings.log_level, sys.stdout)
 
 
+def _one_thread_each() -> None:
+    # Photos run side by side; more threads inside each of them would only get in their way.
+    cv2.setNumThreads(1)
+
+
 def work(settings: Settings, engine: Segmenter, brushwork: Brushwork) -> None:
     """Take jobs until told to stop, or until the device is lost; leaves with SystemExit."""
     import runpod
     from runpod.serverless.modules.worker_state import JobsProgress
 
+    _one_thread_each()
     worker = build_worker(settings, engine, brushwork)
     hook = ShutdownHook(worker.drain, lambda: JobsProgress().get_job_count() == 0)
 

@@ -83,8 +83,9 @@ class ItemReport(Struct, frozen=True):
 class ItemResult(Struct, frozen=True, omit_defaults=True):
     """The body of a callback, sent once per item as soon as the item ended.
 
-    `timings` holds seconds per stage (download, decode, prepare, device_wait,
-    segment, apply, encode, upload, total).
+    `timings` holds seconds per stage (download, decode, prepare, device_wait, segment, apply,
+    encode, upload), `queue_wait` for its turn at a place or a thread of the worker, and `total`,
+    which is about their sum.
     """
 
     idx: int
@@ -105,7 +106,9 @@ class JobSummary(Struct, frozen=True):
     """What the handler returns to Runpod: the same items again, small enough for `/status`.
 
     `stopped` says why items are missing: `cancelled`, `superseded` or `shutdown`; None when all
-    items of the message are there.
+    items of the message are there. `timings` are those of all items added up, but for `total`;
+    photos overlap, so they are more than `seconds`, the wall time. `device_idle` is the share 0..1
+    of the wall time in which the device worked for nobody.
     """
 
     schema_version: int
@@ -116,6 +119,8 @@ class JobSummary(Struct, frozen=True):
     items: list[ItemResult]
     stopped: str | None = None
     seconds: float = 0.0
+    timings: dict[str, float] = {}
+    device_idle: float = 0.0
 
 
 def idempotency_key(prefix: str, idx: int, attempt: int) -> str:

@@ -6,8 +6,9 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeAlias
 
@@ -93,6 +94,8 @@ class DeviceQueue:
         self._waiting: OrderedDict[StopSign, deque[_Request]] = OrderedDict()
         self._closed = False
         self._lost: str | None = None
+        self._worked = 0.0
+        self._began: float | None = None
         # A daemon: a device that hangs for good must not keep a process that wants to leave.
         self._thread = threading.Thread(target=self._work, name="device", daemon=True)
         self._thread.start()
@@ -101,6 +104,13 @@ class DeviceQueue:
     def lost(self) -> bool:
         """Whether the device is gone for good: only another process will have one."""
         return self._lost is not None
+
+    @property
+    def worked(self) -> float:
+        """Seconds that the device has worked for anybody, the call under way included."""
+        with self._changed:
+            under_way = 0.0 if self._began is None else time.monotonic() - self._began
+            return self._worked + under_way
 
     def check(self) -> None:
         """Raises DeviceLost where there is no sense in beginning a photo."""
@@ -198,10 +208,22 @@ class DeviceQueue:
     def _segment(self, batch: list[_Request]) -> list[Seen]:
         photos = [request.photo for request in batch]
         concepts = [request.concepts for request in batch]
-        answers = _shared_context(batch).run(self._engine.segment, photos, concepts)
+        with self._working():
+            answers = _shared_context(batch).run(self._engine.segment, photos, concepts)
         if len(answers) != len(batch):
             raise RuntimeError(f"{len(answers)} answers to {len(batch)} photos")
         return answers
+
+    @contextmanager
+    def _working(self) -> Generator[None]:
+        with self._changed:
+            self._began = began = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._worked += time.monotonic() - began
+                self._began = None
 
     def _give_up(self, batch: list[_Request], error: DeviceLost) -> None:
         """Nothing works from here on: those at hand, those that wait, those that will come."""

@@ -63,7 +63,7 @@ async def _work(worker: Worker, job: OpenJob, item: ItemMessage, watch: Stopwatc
     job.stop.check()
     worker.device.check()
     data = await worker.lanes.network(
-        watch.timed, "download", worker.store.get, item.input_key, max_bytes=MAX_BYTES
+        watch.timed("download", worker.store.get, item.input_key, max_bytes=MAX_BYTES)
     )
     outputs, finished = await _develop(worker, job, item, data, watch)
     job.stop.check()
@@ -76,14 +76,14 @@ async def _develop(
     worker: Worker, job: OpenJob, item: ItemMessage, data: bytes, watch: Stopwatch
 ) -> tuple[list[Output], Finished]:
     """The part that holds pixels; they are let go on the way out."""
-    async with worker.darkroom:
+    async with watch.queued(worker.darkroom):
         seen = await look(worker, data, job.plan, job.stop, watch)
-        async with worker.easels:
+        async with watch.queued(worker.easels):
             job.stop.check()
             photo = await paint(worker, seen, job.plan, watch)
             job.stop.check()
             outputs = await worker.lanes.pixels(
-                watch.timed, "encode", encode_outputs, job.message, item, photo
+                watch.timed("encode", encode_outputs, job.message, item, photo)
             )
     report = make_report(photo.findings, list(photo.masks))
     return outputs, Finished(report, photo.findings.warnings)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gpu_handler.callback import CallbackUrlRefused, Superseded
 from gpu_handler.pipeline.item import OpenJob, process
@@ -43,7 +43,7 @@ class JobRun:
 
         A first cancellation ends in a summary; a second is raised, with everything let go.
         """
-        started = time.monotonic()
+        started, worked = time.monotonic(), self._worker.device.worked
         with self._worker.open(self):
             self._photos = {asyncio.create_task(self._one(i)) for i in self._message.items}
             await self._outlast(self._photos)
@@ -51,7 +51,8 @@ class JobRun:
             if self._stop.reason:
                 self._let_go_later()
             await self._outlast(self._callbacks)
-        return self._summary(time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return self._summary(seconds, self._worker.device.worked - worked)
 
     def stop(self, reason: StopReason) -> None:
         """Begin no further photo. Called from the event loop's thread."""
@@ -108,7 +109,7 @@ class JobRun:
         for task in (*self._photos, *self._callbacks):
             task.cancel()
 
-    def _summary(self, seconds: float) -> JobSummary:
+    def _summary(self, seconds: float, worked: float) -> JobSummary:
         message = self._message
         items = [self._results[i.idx] for i in message.items if i.idx in self._results]
         complete = len(items) == len(message.items)
@@ -121,6 +122,8 @@ class JobRun:
             items=items,
             stopped=None if complete else self._stop.reason,
             seconds=round(seconds, 3),
+            timings=_added(items),
+            device_idle=round(min(1.0, max(0.0, 1 - worked / max(seconds, 1e-9))), 3),
         )
 
 
@@ -136,6 +139,16 @@ def _plan(worker: Worker, message: JobMessage) -> Plan:
     if len(set(numbers)) != len(numbers):
         raise PlanRefused("items", "has the same idx twice")
     return make_plan(message.preset, message.concepts, message.protect)
+
+
+def _added(items: Sequence[ItemResult]) -> dict[str, float]:
+    """Seconds per stage of all items, in the order in which stages first appear."""
+    sums: dict[str, float] = {}
+    for item in items:
+        for stage, seconds in (item.timings or {}).items():
+            if stage != "total":
+                sums[stage] = sums.get(stage, 0.0) + seconds
+    return {stage: round(seconds, 3) for stage, seconds in sums.items()}
 
 
 async def _all_ended(tasks: Collection[asyncio.Task[None]]) -> None:

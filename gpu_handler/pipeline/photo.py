@@ -55,8 +55,8 @@ async def look(
     lanes = worker.lanes
     stop.check()
     worker.device.check()
-    decoded = await lanes.pixels(watch.timed, "decode", decode_image, data)
-    prepared = await lanes.pixels(watch.timed, "prepare", worker.engine.prepare, decoded.pixels)
+    decoded = await lanes.pixels(watch.timed("decode", decode_image, data))
+    prepared = await lanes.pixels(watch.timed("prepare", worker.engine.prepare, decoded.pixels))
     found = await worker.device.segment(prepared, plan.concepts, stop, watch)
     stop.check()
     warnings = [ItemWarning("IMAGE_NOTE", text) for text in decoded.warnings]
@@ -66,7 +66,7 @@ async def look(
 async def paint(worker: Worker, seen: SeenPhoto, plan: Plan, watch: Stopwatch) -> PaintedPhoto:
     """Carry out the rules. The caller is at one of the worker's easels."""
     return await worker.lanes.pixels(
-        watch.timed, "apply", apply, worker.brushwork, worker.engine.name, seen, plan
+        watch.timed("apply", apply, worker.brushwork, worker.engine.name, seen, plan)
     )
 
 

@@ -14,6 +14,7 @@ from shared.rules import Recolor
 
 _BASE = 256  # longest side at which a surface's smooth light is found
 _BASE_RADIUS = 6
+_GENTLE = 0.88  # reduction of detail that nobody would see, at half the price
 _FAR = 5.0  # CIEDE2000 from which a person sees another colour than the one asked for
 
 
@@ -36,7 +37,9 @@ def plan_recolor(canvas: Canvas, cover: Cover, rule: Recolor) -> TableBrush | No
     if not len(surface):
         return None
     brush = shade(rule.rgb, surface)
-    return replace(brush, base=_smooth_light(canvas, cover)) if brush.detail < 1 else brush
+    if brush.detail >= _GENTLE:
+        return replace(brush, detail=1.0)
+    return replace(brush, base=_smooth_light(canvas, cover))
 
 
 def report_recolor(canvas: Canvas, cover: Cover, rule: Recolor) -> RecolorReport:

@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 SIDE = 288
 """Side of SAM3's mask grid."""
 
-_WOBBLE = 0.5  # cells by which the boundary wanders at the most, about
 _BLUR = 0.7  # cells
 _SURE = 6.0  # logits go no farther
 
 
-def simulated_logits(mask: NDArray[np.uint8], seed: int = 0) -> NDArray[np.float32]:
+def simulated_logits(
+    mask: NDArray[np.uint8], seed: int = 0, wobble: float = 0.5
+) -> NDArray[np.float32]:
     """(288, 288) logits for an exact coverage (H, W) 0..255, stretched over the photo.
 
-    The boundary wanders smoothly, the mask is averaged down to the grid and blurred, and nothing is
-    surer than a logit of 6 either way.
+    The boundary wanders smoothly, by about `wobble` cells; the mask is averaged down to the grid
+    and blurred, and nothing is surer than a logit of 6 either way.
     """
     height, width = mask.shape
     random = np.random.default_rng(seed)
-    bends = random.standard_normal((36, 36, 2)).astype(np.float32) * _WOBBLE / SIDE
+    bends = random.standard_normal((36, 36, 2)).astype(np.float32) * np.float32(wobble / SIDE)
     bends = np.asarray(cv2.resize(bends, (width, height), interpolation=cv2.INTER_CUBIC))
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     moved = cv2.remap(

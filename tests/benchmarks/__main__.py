@@ -1,6 +1,6 @@
 """`make bench`: print every table, or those named: `python -m tests.benchmarks api presigning`.
 
-What follows the first option is for the table `sam3`, named last:
+What follows the first option is for the table named last, `sam3` or `album`:
 `python -m tests.benchmarks sam3 --size full`.
 """
 
@@ -30,6 +30,12 @@ def _photo(_: Options) -> None:
     photo.run()
 
 
+def _album(options: Options) -> None:
+    from tests.benchmarks import album
+
+    album.run(options)
+
+
 def _sam3(options: Options) -> None:
     if importlib.util.find_spec("torch") is None:
         print("\nSAM3 is left out: the extra `sam3` is not installed")
@@ -44,6 +50,7 @@ TABLES: dict[str, Callable[[Options], None]] = {
     "presigning": _presigning,
     "api": _api,
     "photo": _photo,
+    "album": _album,
     "sam3": _sam3,
 }
 
@@ -55,11 +62,11 @@ def main() -> int:
     if unknown := [name for name in names if name not in TABLES]:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(TABLES)}", file=sys.stderr)
         return 2
-    if options and names[-1:] != ["sam3"]:
-        print(f"{options[0]}: only sam3, named last, takes options", file=sys.stderr)
+    if options and names[-1:] not in (["sam3"], ["album"]):
+        print(f"{options[0]}: only sam3 or album, named last, takes options", file=sys.stderr)
         return 2
     for name in names or TABLES:
-        TABLES[name](options)
+        TABLES[name](options if names[-1:] == [name] else ())
     return 0
 
 

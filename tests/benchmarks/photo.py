@@ -1,79 +1,201 @@
-"""One 12 MP photo through the handler's steps, each beside the plain library call."""
+"""One 12 MP photo on one core, from its bytes to all outputs, beside the textbook way.
 
-import io
+Two masks (a wall and what is protected on it), one recolour; result PNG, 1600 px preview, two mask
+PNGs. Finding the masks is left out of both.
+"""
+
+import json
+import os
+import resource
 import statistics
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from gpu_handler.backends.base import Canvas, Edges
+from gpu_handler.backends.cpu import CpuBackend
 from gpu_handler.imaging.decode import decode_image
-from gpu_handler.imaging.png import encode_png
+from gpu_handler.imaging.pixels import Pixels
+from gpu_handler.imaging.png import encode_mask_png, encode_png
 from gpu_handler.imaging.preview import encode_preview
-from gpu_handler.masks import EdgeGuide
 from gpu_handler.rules.compose import Layer, compose
-from gpu_handler.segment.classical import ClassicalSegmenter
-from infra.samples import Sample, encode_jpeg
+from infra.samples import encode_jpeg, simulated_logits
 from infra.samples.rooms import living_room
-from shared.presets import find_preset
-from shared.rules import Recolor
-from tests.benchmarks.table import heading, repeated, row
+from shared.rules import Recolor, Remove, Texture, Tone, ToneParameters
+from tests.benchmarks import textbook
+from tests.benchmarks.table import heading, line, repeated, row
 
-ROUNDS = 5
+ROUNDS = 7
+PLAIN_ROUNDS = 3
 TWELVE_MEGAPIXELS = 2.0
+PREVIEW = 1600
+SAGE = (163, 173, 148)
+
+Logits = NDArray[np.float32]
 
 
 def run() -> None:
-    """Print milliseconds, and where there is a plain way, its time and the ratio."""
+    """Print milliseconds, ratios and memory."""
     sample = living_room(TWELVE_MEGAPIXELS)
-    jpeg, pixels = encode_jpeg(sample), sample.pixels
-    concept = find_preset("interior").concept("Wall")
-    engine, guide = ClassicalSegmenter(), EdgeGuide(pixels)
-    (wall,) = engine.segment([pixels], [[concept]])[0]
-    alpha = guide.alpha(wall.logits)
-    layer = Layer("Wall", Recolor((163, 173, 148), "sage"), alpha)
-    height, width = pixels.shape[:2]
-
-    heading(f"One photo, {width} × {height}, ms", "ours", "plain", "ratio")
-    _compare("decode JPEG", lambda: decode_image(jpeg), lambda: _pillow_decode(jpeg))
-    _compare("segment Wall (classical)", lambda: engine.segment([pixels], [[concept]]))
-    _compare("edge-accurate alpha", lambda: guide.alpha(wall.logits))
-    _compare("recolour", lambda: compose(pixels, [layer], []), lambda: _lab_recolor(pixels, alpha))
-    _compare("PNG", lambda: encode_png(pixels), lambda: _pillow_png(sample))
-    _compare("preview", lambda: encode_preview(pixels), lambda: _pillow_preview(sample))
-
-
-def _compare(
-    name: str, ours: Callable[[], object], plain: Callable[[], object] | None = None
-) -> None:
-    seconds = statistics.median(repeated(ours, ROUNDS))
-    if plain is None:
-        row(name, seconds * 1000)
-        return
-    reference = statistics.median(repeated(plain, 2))
-    row(name, seconds * 1000, reference * 1000, reference / seconds)
+    jpeg = encode_jpeg(sample)
+    logits = [simulated_logits(sample.masks[name]) for name in ("Wall", "Frame_Molding")]
+    height, width = sample.pixels.shape[:2]
+    with one_core():
+        plain = repeated(lambda: textbook.work(jpeg, logits, SAGE, PREVIEW), PLAIN_ROUNDS)
+        heading(f"{width} × {height}, one core, ms", "median", "least", "textbook : it")
+        reference = statistics.median(plain)
+        row("textbook", reference * 1000, min(plain) * 1000, 1.0)
+        for edges in Edges:
+            ours = repeated(lambda edges=edges: work(jpeg, logits, edges), ROUNDS)
+            median = statistics.median(ours)
+            row(f"ours, {edges} edges", median * 1000, min(ours) * 1000, reference / median)
+        _stages(jpeg, logits)
+        _actions(sample.pixels, simulated_logits(sample.masks["Floor"]), logits[0])
+    _memory()
 
 
-def _pillow_decode(jpeg: bytes) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+def work(jpeg: bytes, logits: list[Logits], edges: Edges) -> int:
+    """What the handler does between download and upload; gives back the bytes to upload."""
+    pixels = decode_image(jpeg).pixels
+    canvas = CpuBackend().open(pixels)
+    wall, trim = (canvas.refine(one, edges) for one in logits)
+    composed = compose(canvas, pixels, [Layer("Wall", Recolor(SAGE, "sage"), wall)], [trim])
+    picture = canvas.picture()
+    outputs = [
+        encode_png(picture),
+        encode_preview(canvas.small(PREVIEW, painted=True), PREVIEW),
+        encode_mask_png(composed.covers["Wall"].host()),
+        encode_mask_png(trim.host()),
+    ]
+    return sum(len(output) for output in outputs)
 
 
-def _pillow_png(sample: Sample) -> None:
-    Image.fromarray(sample.pixels).save(io.BytesIO(), "PNG")
+def _stages(jpeg: bytes, logits: list[Logits]) -> None:
+    pixels = decode_image(jpeg).pixels
+    canvas = CpuBackend().open(pixels)
+    wall = canvas.refine(logits[0])
+    picture = canvas.picture()
+    preview = canvas.small(PREVIEW)
+    heading("of that", "median", "least")
+    _step("decode JPEG", lambda: decode_image(jpeg))
+    _step("first mask, fine", lambda: CpuBackend().open(pixels).refine(logits[0]))
+    _step("next mask, fine", lambda: canvas.refine(logits[0]))
+    _step("next mask, soft", lambda: canvas.refine(logits[0], Edges.SOFT))
+    _step("PNG of the result", lambda: encode_png(picture))
+    _step("preview: shrink", lambda: canvas.small(PREVIEW))
+    _step("preview: JPEG", lambda: encode_preview(preview, PREVIEW))
+    _step("PNG of a mask", lambda: encode_mask_png(wall.host()))
 
 
-def _pillow_preview(sample: Sample) -> None:
-    image = Image.fromarray(sample.pixels)
-    image.thumbnail((1600, 1600), Image.Resampling.LANCZOS)
-    image.save(io.BytesIO(), "JPEG", quality=82)
+def _actions(pixels: Pixels, floor: Logits, wall: Logits) -> None:
+    """A whole rule, planned and painted, its mask and tile at hand."""
+    heading("one rule, ms", "median", "least", "% painted")
+    for name, rule, logits in (
+        ("recolor", Recolor(SAGE, "sage"), wall),
+        ("tone, brighter", Tone(ToneParameters(brightness=0.3)), wall),
+        ("tone, warmer", Tone(ToneParameters(warmth=0.4)), wall),
+        ("texture, oak floor", Texture("oak_a"), floor),
+        ("texture, brick wall", Texture("brick_red"), wall),
+        ("remove, 12 % of the photo", Remove(), floor),
+    ):
+        canvas = CpuBackend().open(pixels)
+        cover = canvas.refine(logits)
+        _step(name, _ruled(canvas, pixels, Layer("Floor", rule, cover)), cover.host().mean() / 2.55)
 
 
-def _lab_recolor(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> None:
-    """Float Lab of the whole picture: lightness kept, colour replaced, blended."""
-    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    lab[..., 1:] = (-6.0, 11.0)
-    painted = np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32) * 255
-    share = alpha.astype(np.float32)[..., None] / 255
-    (pixels * (1 - share) + painted * share + 0.5).astype(np.uint8)
+def _ruled(canvas: Canvas, pixels: Pixels, layer: Layer) -> Callable[[], object]:
+    def call() -> object:
+        fresh = CpuBackend().open(pixels) if isinstance(layer.rule, Remove) else canvas
+        return compose(fresh, pixels, [layer], [])
+
+    return call
+
+
+def _step(name: str, call: Callable[[], object], *more: float) -> None:
+    call()
+    seconds = repeated(call, ROUNDS)
+    row(name, statistics.median(seconds) * 1000, min(seconds) * 1000, *more)
+
+
+def _memory() -> None:
+    """Peak memory above that of the loaded program, each in a process of its own."""
+    heading("peak memory of one photo, MiB", "above start", "bytes a pixel")
+    for way in ("fine", "soft", "textbook"):
+        told = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.photo", way],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        figures = json.loads(told.stdout)
+        line(way, f"{figures['mib']:.0f}", f"{figures['per_pixel']:.1f}")
+
+
+def _measure(way: str) -> None:
+    """In a process of its own: one small photo to load everything, then the large one."""
+    small, large = (living_room(scale) for scale in (0.25, TWELVE_MEGAPIXELS))
+    jobs = []
+    for sample in (small, large):
+        logits = [simulated_logits(sample.masks[name]) for name in ("Wall", "Frame_Molding")]
+        jobs.append((encode_jpeg(sample), logits))
+    count = large.pixels.shape[0] * large.pixels.shape[1]
+    del small, large, sample
+    _once(way, *jobs[0])
+    _forget_peak()
+    before = _resident()
+    _once(way, *jobs[1])
+    grown = _peak() - before
+    print(json.dumps({"mib": grown / 2**20, "per_pixel": grown / count}))
+
+
+def _once(way: str, jpeg: bytes, logits: list[Logits]) -> None:
+    if way == "textbook":
+        textbook.work(jpeg, logits, SAGE, PREVIEW)
+    else:
+        work(jpeg, logits, Edges(way))
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+
+
+def _resident() -> int:
+    return _status("VmRSS")
+
+
+def _peak() -> int:
+    try:
+        return _status("VmHWM")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _status(name: str) -> int:
+    for text in Path("/proc/self/status").read_text().splitlines():
+        if text.startswith(name):
+            return int(text.split()[1]) * 1024
+    raise OSError(name)
+
+
+@contextmanager
+def one_core() -> Generator[None]:
+    """Nothing but the first core that this process may use, and no threads inside OpenCV."""
+    cores, threads = os.sched_getaffinity(0), cv2.getNumThreads()
+    os.sched_setaffinity(0, {min(cores)})
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+        cv2.setNumThreads(threads)
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    _measure(sys.argv[1])

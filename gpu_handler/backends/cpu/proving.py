@@ -6,7 +6,8 @@ from gpu_handler.imaging.pixels import Alpha, Pixels
 
 
 def compare(before: Pixels, after: Pixels, shield: Alpha) -> Proof:
-    return Proof(*_compare(before, after, shield))
+    total, changed, most = _compare(before, after, shield)
+    return Proof(int(total), int(changed), int(most))
 
 
 @compiled

@@ -487,3 +487,16 @@ def test_device_stays_with_one_thread_through_random_cancelling_and_stopping() -
         allowed = (Stopped, asyncio.CancelledError, DeviceExhausted)
         assert one == number or isinstance(one, allowed), number
     assert sum(isinstance(one, float | int) for one in told) > 40
+
+
+def test_what_the_device_works_is_counted_while_it_works() -> None:
+    async def go() -> None:
+        async with scene(NumberEngine()) as stage:
+            await until(lambda: stage.queue.worked > 0.05)
+            stage.open()
+            await outcomes([stage.opening] if stage.opening else [])
+            worked = stage.queue.worked
+            await asyncio.sleep(0.05)
+            assert stage.queue.worked == worked > 0.05
+
+    asyncio.run(go())

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -75,9 +76,11 @@ def test_item_leaves_result_preview_masks_and_findings(lab: Lab) -> None:
     assert item.report.protected_pixels_changed == 0
     assert item.timings is not None
     assert list(item.timings) == [
-        "download", "decode", "prepare", "device_wait", "segment", "apply", "encode", "upload",
-        "total",
+        "queue_wait", "download", "decode", "prepare", "device_wait", "segment", "apply", "encode",
+        "upload", "total",
     ]  # fmt: skip
+    told = sum(seconds for stage, seconds in item.timings.items() if stage != "total")
+    assert told == pytest.approx(item.timings["total"], abs=0.1)
 
 
 def test_paint_stays_inside_its_mask_and_outside_protection(lab: Lab) -> None:
@@ -421,6 +424,39 @@ def test_summary_is_json_and_small(lab: Lab) -> None:
 
     assert json.loads(told)["job_id"] == JOB
     assert len(told) < 20 * 900
+
+
+def test_summary_adds_up_where_the_time_went(lab: Lab) -> None:
+    summary = run(lab, lab.job(4))
+
+    for stage in ("download", "decode", "segment", "apply", "encode", "upload", "queue_wait"):
+        items = [item.timings[stage] for item in summary.items if item.timings]
+        assert summary.timings[stage] == pytest.approx(sum(items), abs=0.002)
+    assert "total" not in summary.timings
+
+
+def test_device_that_is_always_busy_is_hardly_idle_and_a_quick_one_is(lab: Lab) -> None:
+    run(lab, lab.job(1))  # whatever is compiled or loaded at first
+    lab.engine.seconds = 0.2
+    busy = run(lab, lab.job(6))
+    assert busy.device_idle < 0.4
+    assert busy.seconds * (1 - busy.device_idle) == pytest.approx(6 * 0.2, rel=0.15)
+
+    lab.engine.seconds = 0.0
+    lab.store.before_get = lambda key: time.sleep(0.2)
+    assert run(lab, lab.job(2)).device_idle > 0.6
+
+
+def test_photos_in_all_stages_at_once_take_hardly_longer_than_the_slowest_stage(lab: Lab) -> None:
+    """Twelve photos, 0.1 s on the device and 0.1 s for each download and upload: one after the
+    other that is 4.8 s, the device alone 1.2."""
+    run(lab, lab.job(1))
+    lab.engine.seconds = 0.1
+    lab.store.before_get = lambda key: time.sleep(0.1)
+    lab.store.before_put = lambda key: time.sleep(0.1)
+    summary = run(lab, lab.job(12))
+    assert len(summary.items) == 12
+    assert summary.seconds < 2.4
 
 
 def test_photos_do_not_wait_for_an_api_that_is_slow(lab: Lab) -> None:
