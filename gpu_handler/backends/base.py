@@ -38,7 +38,7 @@ class Edges(StrEnum):
 class TableBrush(Struct, frozen=True, eq=False):
     """New colours by how light the old pixel was: a recolour.
 
-    For a pixel `old` (0..255) with the grey g = round(0.299 R + 0.587 G + 0.114 B):
+    For a pixel `old` (0..255) with the grey g = (299 R + 587 G + 114 B + 500) // 1000:
     `base` is None: i = g; else i = g - (1 - `detail`) * clip(g - b, -GRAIN, GRAIN), b from `base`
     (h, w) float32, stretched: grain is softened, and what stands out farther keeps its size.
     new = `table`[round(STEPS * i), clipped to the table], (TABLE, 3) float32 of 0..255.

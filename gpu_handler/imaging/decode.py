@@ -1,23 +1,26 @@
 """A file of unknown origin to upright sRGB pixels, or one clear refusal."""
 
 import io
+from typing import TypeAlias, TypeVar
 
 import cv2
 import numpy as np
 import simplejpeg
 from msgspec import Struct
-from PIL import Image, ImageFile
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from gpu_handler.imaging.errors import ImageError, ImageErrorCode, corrupt, truncated
+from gpu_handler.imaging.flatten import flatten_array, flatten_image
 from gpu_handler.imaging.headers import Header, ImageFormat
-from gpu_handler.imaging.heif import open_heif
-from gpu_handler.imaging.icc import pixels_to_srgb, to_srgb
-from gpu_handler.imaging.orientation import read_orientation, upright
+from gpu_handler.imaging.heif import decode_heif
+from gpu_handler.imaging.icc import pixels_to_srgb
+from gpu_handler.imaging.limits import MAX_BYTES, MAX_PIXELS, MAX_SIDE
+from gpu_handler.imaging.orientation import exif_orientation, read_orientation, upright
 from gpu_handler.imaging.pixels import Pixels
-from gpu_handler.imaging.probe import MAX_BYTES, MAX_PIXELS, MAX_SIDE, probe
+from gpu_handler.imaging.probe import probe
+from gpu_handler.imaging.webp import Webp, decode_webp, open_webp
 
 __all__ = [
     "MAX_BYTES",
@@ -28,6 +31,11 @@ __all__ = [
     "ImageErrorCode",
     "decode_image",
 ]
+
+T = TypeVar("T", bound=Image.Image)
+
+_Decoded: TypeAlias = tuple[Pixels, int, tuple[str, ...]]
+"""sRGB pixels as stored, their EXIF orientation, warnings."""
 
 
 class DecodedImage(Struct, frozen=True, eq=False):
@@ -61,102 +69,90 @@ def decode_image(data: bytes) -> DecodedImage:
 
 
 def _decode(data: bytes, header: Header) -> DecodedImage:
-    image = _open(data, header.format)
-    if image.size != (header.width, header.height):
-        raise corrupt("it gives two different sizes")
-    warnings = ["Only the first frame of the animation is used."] if header.animated else []
-    orientation = read_orientation(image)
-    if isinstance(image, JpegImageFile):
-        pixels, told = _jpeg_pixels(data, image)
-    else:
-        pixels, told = _pixels(image, image.info.get("icc_profile"))
-    return DecodedImage(upright(pixels, orientation), header.format, (*warnings, *told))
+    match header.format:
+        case ImageFormat.JPEG:
+            pixels, orientation, told = _decode_jpeg(data, header)
+        case ImageFormat.PNG:
+            pixels, orientation, told = _decode_png(data, header)
+        case ImageFormat.WEBP:
+            pixels, orientation, told = _decode_webp(data, header)
+        case ImageFormat.HEIF:
+            raise ValueError("HEIF has a way of its own")
+    if header.animated:
+        told = ("Only the first frame of the animation is used.", *told)
+    return DecodedImage(upright(pixels, orientation), header.format, told)
 
 
 def _decode_heif(data: bytes) -> DecodedImage:
-    image, profile, warning = open_heif(data)
-    pixels, told = _pixels(image, profile)
-    return DecodedImage(pixels, ImageFormat.HEIF, ((warning,) if warning else ()) + told)
+    heif = decode_heif(data)
+    if heif.mode == "RGB":
+        pixels, warning = heif.values, pixels_to_srgb(heif.values, heif.profile)
+    else:
+        pixels, warning = flatten_array(heif.values, heif.mode, heif.profile)
+    return DecodedImage(pixels, ImageFormat.HEIF, _told(heif.warning, warning))
 
 
-def _open(data: bytes, format_: ImageFormat) -> ImageFile.ImageFile:
-    """Pillow's own class for a format, which reads the header alone.
-
-    Image.open would try every plugin and warn through the process-wide bomb limit.
-    """
-    match format_:
-        case ImageFormat.JPEG:
-            return JpegImageFile(io.BytesIO(data))
-        case ImageFormat.PNG:
-            return PngImageFile(io.BytesIO(data))
-        case ImageFormat.WEBP:
-            return WebPImageFile(io.BytesIO(data))
-        case ImageFormat.HEIF:
-            raise ValueError("HEIF is not Pillow's")
-
-
-def _jpeg_pixels(data: bytes, image: JpegImageFile) -> tuple[Pixels, tuple[str, ...]]:
+def _decode_jpeg(data: bytes, header: Header) -> _Decoded:
     """JPEG by libjpeg-turbo directly: 3 times as fast as through Pillow, and strict.
 
     What it reports as damaged is decoded by Pillow, which passes over damage in silence.
     """
-    profile = image.info.get("icc_profile")
+    image = _same_size(JpegImageFile(io.BytesIO(data)), header)
+    orientation, profile = read_orientation(image), image.info.get("icc_profile")
     try:
         values = simplejpeg.decode_jpeg(data, _TURBO[image.mode], strict=True)
     except ValueError as error:
         if "Premature end of JPEG file" in str(error):
             raise truncated() from error
-        pixels, told = _pixels(image, profile)
-        return pixels, (*told, "The file is damaged; parts of the picture may be wrong.")
+        pixels, warning = flatten_image(image, profile)
+        damaged = "The file is damaged; parts of the picture may be wrong."
+        return pixels, orientation, _told(warning, damaged)
     if image.mode == "RGB":
         pixels = np.asarray(values, np.uint8)
         warning = pixels_to_srgb(pixels, profile)
-        return pixels, ((warning,) if warning else ())
-    if image.mode == "CMYK":
-        values = cv2.bitwise_not(values)  # Adobe stores ink inverted, and everyone follows
-    return _pixels(Image.frombuffer(image.mode, image.size, values), profile)
+    else:
+        if image.mode == "CMYK":
+            cv2.bitwise_not(values, dst=values)  # Adobe stores ink inverted; everyone follows
+        pixels, warning = flatten_array(np.asarray(values, np.uint8), image.mode, profile)
+    return pixels, orientation, _told(warning)
+
+
+def _decode_png(data: bytes, header: Header) -> _Decoded:
+    image = _same_size(PngImageFile(io.BytesIO(data)), header)
+    orientation = read_orientation(image)
+    pixels, warning = flatten_image(image, image.info.get("icc_profile"))
+    return pixels, orientation, _told(warning)
+
+
+def _decode_webp(data: bytes, header: Header) -> _Decoded:
+    webp = open_webp(data, (header.width, header.height))
+    values = decode_webp(webp)
+    if values.shape[2] == 3:
+        pixels, warning = values, pixels_to_srgb(values, webp.profile)
+    else:
+        pixels, warning = flatten_array(values, "RGBA", webp.profile)
+    return _on_canvas(pixels, webp), exif_orientation(webp.exif), _told(warning)
+
+
+def _on_canvas(frame: Pixels, webp: Webp) -> Pixels:
+    """A frame smaller than its animation, on white."""
+    (height, width), (x, y) = frame.shape[:2], webp.corner
+    if (width, height) == webp.size:
+        return frame
+    canvas = np.full((webp.size[1], webp.size[0], 3), 255, np.uint8)
+    canvas[y : y + height, x : x + width] = frame
+    return canvas
+
+
+def _same_size(image: T, header: Header) -> T:
+    if image.size != (header.width, header.height):
+        raise corrupt("it gives two different sizes")
+    return image
+
+
+def _told(*sentences: str | None) -> tuple[str, ...]:
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 _TURBO = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 """Pillow's mode of a JPEG -> libjpeg-turbo's name for it."""
-
-
-def _pixels(image: Image.Image, profile: bytes | None) -> tuple[Pixels, tuple[str, ...]]:
-    """Any of Pillow's modes to sRGB: depth to 8 bits, colours through the profile, alpha on white.
-
-    The array is the caller's own and may be written to.
-    """
-    colour, alpha = _split_alpha(_eight_bits(image))
-    pixels, warning = to_srgb(colour, profile)
-    if alpha is not None:
-        _lay_on_white(pixels, np.asarray(alpha))
-    return pixels, ((warning,) if warning else ())
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey (I;16 and its kin) to L: Pillow's own conversion would clip at 255."""
-    if not image.mode.startswith("I"):
-        return image
-    values = np.asarray(image).clip(0, 65535).astype(np.uint16)
-    return Image.fromarray(cv2.convertScaleAbs(values, alpha=1 / 257))
-
-
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """(RGB, L or CMYK image, alpha or None where all of it is opaque)."""
-    if image.mode in ("RGB", "L", "CMYK") and "transparency" not in image.info:
-        return image, None
-    if image.mode == "LA":
-        colour, alpha = image.getchannel("L"), image.getchannel("A")
-    elif image.has_transparency_data:
-        layered = image.convert("RGBA")
-        colour, alpha = layered.convert("RGB"), layered.getchannel("A")
-    else:
-        return image.convert("L" if image.mode == "1" else "RGB"), None
-    return colour, None if alpha.getextrema() == (255, 255) else alpha
-
-
-def _lay_on_white(pixels: Pixels, alpha: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
-    """Blend in place, in the encoded values as browsers do."""
-    cover = cv2.merge((alpha, alpha, alpha))
-    cv2.multiply(pixels, cover, dst=pixels, scale=1 / 255)
-    cv2.add(pixels, cv2.bitwise_not(cover), dst=pixels)

@@ -2,19 +2,24 @@
 
 import re
 import struct
+from collections.abc import Iterator
 from enum import StrEnum
+from itertools import islice
 
 from isal import isal_zlib
 from msgspec import Struct
 
 from gpu_handler.imaging.errors import ImageError, ImageErrorCode, corrupt, truncated
+from gpu_handler.imaging.limits import MAX_PIXELS
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _MAX_PARTS = 50_000  # 40 MiB are 5,000 PNG chunks of the usual 8 KiB, or 640 full JPEG segments
-_MAX_JPEG_SCANS = 100  # progressive encoders write 10; each costs a walk over all pixels
+_MAX_JPEG_SCANS = 100  # progressive encoders write 10 to 20
+_MAX_SCANNED = 1_200_000_000  # pixels: each scan is a walk over all of them, 1 ns a pixel and more
 
 _MARKER = re.compile(rb"\xff+[^\xff]", re.DOTALL)
+_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed byte nor a restart
 
 
 class ImageFormat(StrEnum):
@@ -59,9 +64,21 @@ def _jpeg_frame(data: bytes, at: int) -> Header:
     if precision != 8:
         message = f"JPEG photos of {precision} bits are not taken."
         raise ImageError(ImageErrorCode.UNSUPPORTED_IMAGE, message)
-    if data.count(b"\xff\xda", at, data.find(b"\xff\xd9", at)) > _MAX_JPEG_SCANS:
+    most = min(_MAX_JPEG_SCANS, _MAX_SCANNED // max(1, min(width * height, MAX_PIXELS)))
+    if sum(1 for _ in islice(_scans(data, at), most + 1)) > most:
         raise corrupt("it has too many scans")
     return Header(ImageFormat.JPEG, width, height)
+
+
+def _scans(data: bytes, at: int) -> Iterator[int]:
+    """Where each scan begins, from a segment's length field on to the end of the picture."""
+    while at + 2 <= len(data):
+        found = _AFTER_SCAN.search(data, at + int.from_bytes(data[at : at + 2]))
+        if found is None or found[0][1] == 0xD9:
+            return
+        at = found.end()
+        if found[0][1] == 0xDA:
+            yield at
 
 
 def png_header(data: bytes) -> Header:

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Protocol, cast
 
-from PIL import Image
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
 
 from gpu_handler.imaging.errors import corrupt
+from gpu_handler.imaging.heif_items import check_effort
+from gpu_handler.imaging.limits import MAX_PIXELS
 from gpu_handler.imaging.probe import check_size
 from gpu_handler.imaging.profiles import DISPLAY_P3
+
+_MAX_DECODED = MAX_PIXELS * 3 // 2
+"""Tiles reach past the edge of their picture, and a gain map or depth may come with it."""
 
 _P3_PRIMARIES = 12  # ITU-T H.273, table 2
 _WIDE_TRANSFERS = (16, 18)  # PQ and HLG: meant for HDR screens
@@ -44,12 +51,24 @@ class _Library(Protocol):
 _library = cast(_Library, import_module("_pi_heif"))
 
 
-def open_heif(data: bytes) -> tuple[Image.Image, bytes | None, str | None]:
-    """The primary picture, its ICC profile, and what a person should know (a sentence).
+class Heif(Struct, frozen=True, eq=False):
+    """The primary picture: (H, W, C) of Pillow's `mode`, upright, in its own colours.
 
-    libheif has already applied rotation and mirroring; the EXIF orientation must be ignored.
+    `warning`: what a person should know (a sentence).
+    """
+
+    values: NDArray[np.uint8]
+    mode: str
+    profile: bytes | None
+    warning: str | None
+
+
+def decode_heif(data: bytes) -> Heif:
+    """libheif applies rotation and mirroring itself; the EXIF orientation must be ignored.
+
     The size is checked before the picture is decoded. One thread each: photos run side by side.
     """
+    check_effort(data, _MAX_DECODED)
     pictures = _library.load_file(bytes(data), 1, True, False, True, True, "", False)
     picture = next((p for p in pictures if p is not None and p.primary), None)
     if picture is None:
@@ -57,10 +76,12 @@ def open_heif(data: bytes) -> tuple[Image.Image, bytes | None, str | None]:
     size, mode = picture.size_mode
     check_size(*size)
     profile, warning = _profile(picture.color_profile)
-    pixels = picture.data
+    values = np.frombuffer(picture.data, np.uint8)
     if picture.size_mode[0] != size:
         raise corrupt("its size is not the one that its header gives")
-    return Image.frombytes(mode, size, pixels, "raw", mode, picture.stride), profile, warning
+    rows = values[: size[1] * picture.stride].reshape(size[1], picture.stride)
+    rows = rows[:, : size[0] * len(mode)].reshape(size[1], size[0], len(mode))
+    return Heif(np.array(rows), mode, profile, warning)  # the library's memory ends with `picture`
 
 
 def _profile(tag: Mapping[str, object]) -> tuple[bytes | None, str | None]:

@@ -1,71 +1,82 @@
-"""Colour profiles: whatever a photo was tagged with becomes sRGB."""
+"""Colour profiles: whatever a photo was tagged with becomes sRGB.
+
+Relative colorimetric with black point compensation, as browsers and photo tools do: colours that
+sRGB holds stay what they are, those beyond it are clipped channel by channel in linear light, which
+keeps the order of the channels and so the kind of colour. A profile that is broken or belongs to
+another colour space is left aside: the values then count as sRGB (CMYK: as uncalibrated ink).
+"""
 
 import io
-from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from gpu_handler.imaging.matrix import MatrixConversion, read_matrix_profile
 from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.imaging.profiles import SRGB
+from gpu_handler.imaging.strips import strips
+
+Conversion: TypeAlias = MatrixConversion | ImageCms.ImageCmsTransform | None
+"""None: nothing has to change, or nothing can."""
 
 _MAX_PROFILE_BYTES = 8 * 1024 * 1024  # large CMYK press profiles have 2-3 MB
 _SAME_LEVELS = 2  # what rounding in a profile's own curves may differ by
-_STRIP = 128  # rows converted at a time: Pillow's own copy of a whole photo costs 4 bytes a pixel
 
 _MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 """The colour space that a profile's header names -> Pillow's mode for it."""
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Pixels, str | None]:
-    """sRGB pixels of an RGB, L or CMYK image, and what could not be honoured (a sentence).
-
-    Relative colorimetric with black point compensation, as browsers and photo tools do. A profile
-    that is broken or belongs to another colour space is left aside: the values then count as sRGB
-    (CMYK: as uncalibrated ink).
-    """
-    transform, warning = _transform(profile, image.mode)
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for rows in _strips(image.height):
-        part = image.crop((0, rows.start, image.width, rows.stop))
-        pixels[rows] = np.asarray(_apply(part, transform))
-    return pixels, warning
-
-
-def pixels_to_srgb(pixels: Pixels, profile: bytes | None) -> str | None:
-    """The same in place, for (H, W, 3) values of the colour space that `profile` describes."""
-    transform, warning = _transform(profile, "RGB")
-    if transform is not None:
-        for rows in _strips(len(pixels)):
-            pixels[rows] = np.asarray(_apply(Image.fromarray(pixels[rows]), transform))
-    return warning
-
-
-def _strips(height: int) -> Iterator[slice]:
-    return (slice(y, min(y + _STRIP, height)) for y in range(0, height, _STRIP))
-
-
-def _apply(part: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Image.Image:
-    if transform is None:
-        return part.convert("RGB")
-    part = part.convert(transform.input_mode)
-    return ImageCms.applyTransform(part, transform) or part
-
-
-def _transform(
-    profile: bytes | None, mode: str
-) -> tuple[ImageCms.ImageCmsTransform | None, str | None]:
-    """(None, None) where nothing has to change, (None, a sentence) where nothing can."""
+def find_conversion(profile: bytes | None, mode: str) -> tuple[Conversion, str | None]:
+    """What a profile asks of an image of mode RGB, L or CMYK, and why it cannot be (a sentence)."""
     if not profile:
         return None, None
     try:
-        transform = _build(profile, mode)
-        return (None if _changes_nothing(transform) else transform), None
+        return _conversion(profile, mode), None
     except Exception:  # noqa: BLE001 lcms reports with several exception types
         return None, "The colour profile cannot be read; sRGB is assumed."
 
 
-def _build(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+def converted(part: Image.Image, conversion: Conversion) -> Pixels:
+    """(H, W, 3) sRGB of an RGB, L or CMYK image, perhaps read-only."""
+    if conversion is None:
+        return np.asarray(part if part.mode == "RGB" else part.convert("RGB"), np.uint8)
+    if not isinstance(conversion, MatrixConversion):
+        return _by_lcms(part, conversion)
+    pixels = np.array(part if part.mode == "RGB" else part.convert("RGB"), np.uint8)
+    conversion.apply(pixels)
+    return pixels
+
+
+def pixels_to_srgb(pixels: Pixels, profile: bytes | None) -> str | None:
+    """The same in place, for (H, W, 3) values of the colour space that `profile` describes."""
+    conversion, warning = find_conversion(profile, "RGB")
+    for rows in strips(len(pixels)) if conversion is not None else ():
+        part = pixels[rows]
+        if isinstance(conversion, MatrixConversion):
+            conversion.apply(part)
+        elif conversion is not None:
+            part[:] = _by_lcms(Image.fromarray(part), conversion)
+    return warning
+
+
+def _conversion(profile: bytes, mode: str) -> Conversion:
+    transform = _transform(profile, mode)
+    if transform.input_mode != "RGB":
+        return transform
+    expected = _by_lcms(Image.fromarray(_CUBE), transform)
+    if _difference(expected, _CUBE) <= _SAME_LEVELS:
+        return None  # most tagged photos are sRGB, and no name in a profile need be believed
+    fast = read_matrix_profile(profile)
+    if fast is not None:
+        tried = _CUBE.copy()
+        fast.apply(tried)
+        if _difference(tried, expected) <= 1:
+            return fast
+    return transform
+
+
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     space = _MODES.get(profile[16:20])
     fits = space == mode or (space, mode) == ("RGB", "L")
     if space is None or not fits or len(profile) > _MAX_PROFILE_BYTES:
@@ -80,14 +91,19 @@ def _build(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     )
 
 
-def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a transform is sRGB to sRGB, tried on a cube of 9 x 9 x 9 colours.
+def _by_lcms(part: Image.Image, transform: ImageCms.ImageCmsTransform) -> Pixels:
+    part = part if part.mode == transform.input_mode else part.convert(transform.input_mode)
+    return np.asarray(ImageCms.applyTransform(part, transform) or part, np.uint8)
 
-    Most tagged photos are; trying costs microseconds and no name in a profile need be believed.
-    """
-    if transform.input_mode != "RGB":
-        return False
-    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
-    cube = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(27, 27, 3)
-    there = np.asarray(_apply(Image.fromarray(cube), transform), np.int16)
-    return int(np.abs(there - cube).max()) <= _SAME_LEVELS
+
+def _difference(first: Pixels, second: Pixels) -> int:
+    return int(np.abs(first.astype(np.int16) - second).max())
+
+
+def _cube() -> Pixels:
+    """17 x 17 x 17 colours: what two conversions do to them tells whether they are the same."""
+    steps = np.linspace(0, 255, 17).round().astype(np.uint8)
+    return np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 17, 3)
+
+
+_CUBE = _cube()

@@ -10,9 +10,24 @@ from gpu_handler.imaging.pixels import Pixels
 def read_orientation(image: Image.Image) -> int:
     """1..8; 1 where there is none or the metadata cannot be read."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return _valid(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 broken metadata must not cost the photo
         return 1
+
+
+def exif_orientation(block: bytes | None) -> int:
+    """The same from an EXIF block as a WebP carries it, with or without `Exif\\0\\0` before it."""
+    if not block:
+        return 1
+    try:
+        exif = Image.Exif()
+        exif.load(block)
+        return _valid(exif.get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 as above
+        return 1
+
+
+def _valid(value: object) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 

@@ -10,15 +10,7 @@ from gpu_handler.imaging.headers import (
     png_header,
     webp_header,
 )
-
-MAX_BYTES = 40 * 1024 * 1024
-"""A 48-megapixel phone JPEG has 7-20 MB, a 16-bit PNG of 12 megapixels about 40."""
-
-MAX_PIXELS = 50_000_000
-"""The largest phone photos have 48-50 megapixels; imgproxy refuses above 50 as well."""
-
-MAX_SIDE = 30_000
-"""Panoramas reach about 16,000. OpenCV's warps index with 16 bits: 32,767 is a wall."""
+from gpu_handler.imaging.limits import MAX_BYTES, MAX_PIXELS, MAX_SIDE
 
 _JPEG = b"\xff\xd8\xff"
 _HEVC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))

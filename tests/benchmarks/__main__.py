@@ -30,6 +30,21 @@ def _photo(_: Options) -> None:
     photo.run()
 
 
+def _codecs(_: Options) -> None:
+    from tests.benchmarks import codecs
+
+    codecs.run()
+
+
+def _pixels(_: Options) -> None:
+    if importlib.util.find_spec("torch") is None:
+        print("\nPixels on a device are left out: torch is not installed")
+        return
+    from tests.benchmarks import pixels
+
+    pixels.run()
+
+
 def _album(options: Options) -> None:
     from tests.benchmarks import album
 
@@ -50,6 +65,8 @@ TABLES: dict[str, Callable[[Options], None]] = {
     "presigning": _presigning,
     "api": _api,
     "photo": _photo,
+    "codecs": _codecs,
+    "pixels": _pixels,
     "album": _album,
     "sam3": _sam3,
 }

@@ -17,8 +17,8 @@ from gpu_handler.backends.base import (
     TableBrush,
     TextureBrush,
 )
-from gpu_handler.backends.cpu import covers, refining
-from gpu_handler.backends.cpu.covers import CpuCover
+from gpu_handler.backends.cpu import refining
+from gpu_handler.backends.cpu.covers import CpuCover, divided, most, spared, union
 from gpu_handler.backends.cpu.filling import carry, fill
 from gpu_handler.backends.cpu.painting import paint_curves, paint_table
 from gpu_handler.backends.cpu.proving import compare
@@ -67,14 +67,14 @@ class CpuCanvas:
         )
         return CpuCover(np.asarray(cv2.convertScaleAbs(large), np.uint8))
 
-    def union(self, covers_: Sequence[Cover]) -> Cover:
-        return CpuCover(covers.union([cover.host() for cover in covers_]))
+    def union(self, covers: Sequence[Cover]) -> Cover:
+        return CpuCover(union([cover.host() for cover in covers]))
 
     def spared(self, cover: Cover, shield: Cover) -> Cover:
-        return CpuCover(covers.spared(cover.host(), shield.host()))
+        return CpuCover(spared(cover.host(), shield.host()))
 
-    def divided(self, covers_: Sequence[Cover]) -> list[Cover]:
-        return [CpuCover(share) for share in covers.divided([c.host() for c in covers_])]
+    def divided(self, covers: Sequence[Cover]) -> list[Cover]:
+        return [CpuCover(share) for share in divided([c.host() for c in covers])]
 
     def carried(self, cover: Cover, hole: Cover, brush: FillBrush) -> Cover:
         return CpuCover(carry(cover.host(), hole.host(), brush))
@@ -82,7 +82,7 @@ class CpuCanvas:
     def samples(self, cover: Cover, *, painted: bool = False) -> NDArray[np.uint8]:
         pixels, alpha = self._picture_now() if painted else self._photo, cover.host()
         for least in (_SURE, 1):
-            if count := covers.most(alpha, least):
+            if count := most(alpha, least):
                 step = max(1, math.isqrt(count // _SAMPLES))
                 taken = pixels[::step, ::step][alpha[::step, ::step] >= least]
                 return taken if len(taken) else pixels[alpha >= least]

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_handler.backends.cpu.compiled import compiled
+from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Alpha
 
 

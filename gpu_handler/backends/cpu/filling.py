@@ -3,10 +3,10 @@
 import numpy as np
 
 from gpu_handler.backends.base import FillBrush
-from gpu_handler.backends.cpu.compiled import compiled
 from gpu_handler.backends.cpu.covers import CpuCover
 from gpu_handler.backends.cpu.painting import over, whole
 from gpu_handler.backends.cpu.stretching import Index, axis, mix_rows
+from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Alpha, Floats, Pixels
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_handler.backends.base import GRAIN, LIT, STEPS, TABLE, CurveBrush, TableBrush
-from gpu_handler.backends.cpu.compiled import compiled
 from gpu_handler.backends.cpu.covers import CpuCover
 from gpu_handler.backends.cpu.stretching import Index, axis, mix_rows
 from gpu_handler.imaging.color import LUMINANCE, linear_to_srgb, srgb_to_linear
+from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Alpha, Floats, Pixels
 
 _LEAST, _MOST = 0.75, 1.33  # how far a channel may deviate for coloured light

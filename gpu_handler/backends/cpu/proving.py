@@ -1,7 +1,9 @@
 """What became of protected pixels."""
 
+import numpy as np
+
 from gpu_handler.backends.base import Proof
-from gpu_handler.backends.cpu.compiled import compiled
+from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Alpha, Pixels
 
 
@@ -20,7 +22,7 @@ def _compare(before: Pixels, after: Pixels, shield: Alpha) -> tuple[int, int, in
             total += 1
             largest = 0
             for c in range(3):
-                largest = max(largest, abs(int(after[y, x, c]) - int(before[y, x, c])))
+                largest = max(largest, abs(np.int32(after[y, x, c]) - np.int32(before[y, x, c])))
             if largest:
                 changed += 1
                 most = max(most, largest)

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_handler.backends.cpu.compiled import compiled
 from gpu_handler.backends.cpu.stretching import Axis, Index, axis, mix_rows, spans
 from gpu_handler.backends.edges import EPSILON, GAIN, HIGH, LOW, SOFT, WORK, Evidence
+from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Alpha, Floats, Pixels, shrink
 
 _FINE = 4096  # steps of the sigmoid's table; one is a quarter of a level where it is steepest

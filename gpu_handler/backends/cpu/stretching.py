@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from gpu_handler.backends.cpu.compiled import compiled
+from gpu_handler.imaging.compiled import compiled
 
 Index = NDArray[np.int32]
 Weights = NDArray[np.float32]

@@ -34,16 +34,96 @@ def by_opencv(data: bytes) -> Bytes:
 
 
 def chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """All chunks, their checksums verified."""
+    """All chunks, their lengths and checksums verified by zlib, which did not write them."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     at, found = 8, list[tuple[bytes, bytes]]()
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         body = data[at + 8 : at + 8 + length]
+        assert len(body) == length < 1 << 31
         assert zlib.crc32(kind + body) == int.from_bytes(data[at + 8 + length : at + 12 + length])
         found.append((kind, body))
         at += 12 + length
+    assert at == len(data)
     return found
+
+
+def verified(data: bytes, width: int, height: int, bits: int, kind: int, filter_: int) -> Bytes:
+    """(height, bytes) as they are filtered, once all that holds them is right (W3C PNG, 5)."""
+    found = chunks(data)
+    names = [name for name, _ in found]
+    assert names == [b"IHDR", b"sRGB", *[b"IDAT"] * (len(names) - 3), b"IEND"]
+    assert found[0][1] == struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
+    assert found[1][1] == b"\0"
+    assert found[-1][1] == b""
+    stream = b"".join(body for name, body in found if name == b"IDAT")
+    assert int.from_bytes(stream[:2]) % 31 == 0
+    assert stream[0] & 15 == 8
+    assert stream[0] >> 4 == 7
+    assert not stream[1] & 0x20
+    packed = zlib.decompressobj(-15)
+    rows = packed.decompress(stream[2:]) + packed.flush()
+    assert packed.eof
+    assert packed.unused_data == zlib.adler32(rows).to_bytes(4)
+    samples = 3 if kind == 2 else 1
+    table = np.frombuffer(rows, np.uint8).reshape(height, 1 + (width * samples * bits + 7) // 8)
+    assert (table[:, 0] == filter_).all()
+    return table[:, 1:]
+
+
+def content(shape: tuple[int, ...], kind: str, seed: int) -> Bytes:
+    """Noise deflates to more than it was, runs to nearly nothing."""
+    if kind == "noise":
+        return noise(shape, seed)
+    ramp = np.arange(int(np.prod(shape))) // (7 + seed) % 251
+    return (ramp if kind == "ramp" else ramp * 0 + seed).astype(np.uint8).reshape(shape)
+
+
+CONTENTS = st.sampled_from(("noise", "ramp", "flat"))
+
+
+@given(size=SIZES, kind=CONTENTS, seed=st.integers(0, 9), grey=st.booleans(),
+       threads=st.integers(1, 5))  # fmt: skip
+@settings(max_examples=80, deadline=None)
+def test_every_part_of_the_file_is_right(
+    size: tuple[int, int], kind: str, seed: int, grey: bool, threads: int
+) -> None:
+    pixels = content(size if grey else (*size, 3), kind, seed)
+    data = encode_png(pixels, threads)
+    rows = verified(data, size[1], size[0], 8, 0 if grey else 2, filter_=2)
+    assert np.array_equal(np.cumsum(rows, axis=0, dtype=np.uint8).reshape(pixels.shape), pixels)
+    assert len([1 for name, _ in chunks(data) if name == b"IDAT"]) == min(threads, size[0])
+    assert np.array_equal(by_pillow(data), pixels)
+    assert np.array_equal(by_opencv(data), pixels)
+
+
+@given(size=SIZES, kind=CONTENTS, seed=st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_every_part_of_a_mask_is_right(size: tuple[int, int], kind: str, seed: int) -> None:
+    alpha = content(size, kind, seed)
+    rows = verified(encode_mask_png(alpha), size[1], size[0], 8, 0, filter_=0)
+    assert np.array_equal(rows, alpha)
+    bits = verified(encode_mask_png(alpha, 1), size[1], size[0], 1, 0, filter_=0)
+    assert np.array_equal(np.unpackbits(bits, axis=1)[:, : size[1]], alpha >= 128)
+
+
+@pytest.mark.parametrize("shape", [(1, 30_000, 3), (30_000, 1, 3), (30_000, 1), (1, 70_001)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_adversarial_sizes(shape: tuple[int, ...], threads: int) -> None:
+    pixels = noise(shape, 4)
+    data = encode_png(pixels, threads)
+    verified(data, shape[1], shape[0], 8, 2 if len(shape) == 3 else 0, filter_=2)
+    assert np.array_equal(by_opencv(data), pixels)
+
+
+def test_a_picture_of_several_strips_and_several_chunks() -> None:
+    """Above a mebibyte rows go to deflate in strips; the row above a strip is in the one before."""
+    pixels = noise((1000, 1300, 3), 6)
+    for threads in (1, 2, 4):
+        data = encode_png(pixels, threads)
+        verified(data, 1300, 1000, 8, 2, filter_=2)
+        assert np.array_equal(by_pillow(data), pixels)
+        assert np.array_equal(by_opencv(data), pixels)
 
 
 @given(size=SIZES, seed=st.integers(0, 9), grey=st.booleans())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gpu_handler.backends.base import Cover, PixelBackend
 from gpu_handler.backends.cpu import CpuBackend
+from gpu_handler.backends.cpu.canvas import CpuCanvas
 from gpu_handler.rules.compose import Composed, Layer, Surroundings, compose
 from shared.rules import PixelRule, Recolor, Remove, Texture, Tone, ToneParameters
 
@@ -168,6 +169,22 @@ def test_what_is_removed_is_painted_like_the_surface_behind_it(cream_wall: Pixel
     assert composed.covers["Wall"].host()[155:205, 205:275].min() > 250
     assert (composed.covers["Plant"].host()[thing > 0] == 255).all()
     assert composed.removed[0].hosts == ("Wall",)
+
+
+def test_the_proof_compares_and_does_not_assume(cream_wall: Pixels) -> None:
+    """A canvas that lets protected pixels be painted over is told on."""
+
+    class Careless(CpuCanvas):
+        def spared(self, cover: Cover, shield: Cover) -> Cover:
+            return cover
+
+    canvas = Careless(cream_wall)
+    whole = canvas.stretch(full(cream_wall))
+    composed = compose(canvas, cream_wall, [Layer("Wall", NAVY, whole)], [whole])
+    difference = np.abs(canvas.picture().astype(int) - cream_wall)
+    assert composed.proof.pixels == cream_wall[..., 0].size
+    assert composed.proof.changed == np.count_nonzero(difference.any(-1)) > 0
+    assert composed.proof.max_abs_diff == difference.max() > 50
 
 
 def test_a_protected_wall_behind_what_is_removed_stays(cream_wall: Pixels) -> None:

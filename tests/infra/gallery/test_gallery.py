@@ -37,13 +37,14 @@ def test_the_whole_sheet_of_small_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = tmp_path / "docs" / "small.jpg"
-    arguments = ["--output", str(tmp_path), "--small", str(small), "--scale", "0.12"]
+    arguments = ["--output", str(tmp_path), "--small", str(small), "--scale", "0.1"]
     assert gallery(monkeypatch, *arguments) == 0
-    sheet = Image.open(tmp_path / "gallery.png")
-    assert sheet.width == WIDTH
-    assert sheet.height > 200 * len(SHOTS)
+    with Image.open(tmp_path / "gallery.png") as sheet:
+        assert sheet.width == WIDTH
+        assert sheet.height > 200 * len(SHOTS)
     assert small.stat().st_size <= 400_000
-    assert Image.open(small).width == 1320
+    with Image.open(small) as picture:
+        assert picture.width == 1320
     assert capsys.readouterr().out.count(" s\n") >= len(SHOTS)
 
 

@@ -13,7 +13,7 @@ difference of the patches there.
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_handler.backends.cpu.compiled import compiled
+from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Floats, Pixels
 
 Marks = NDArray[np.uint8]
