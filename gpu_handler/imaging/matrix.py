@@ -12,7 +12,6 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gpu_handler.imaging.color import linear_to_srgb
-from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.imaging.profiles import SRGB
 
@@ -35,7 +34,10 @@ class MatrixConversion(Struct, frozen=True, eq=False):
 
     def apply(self, pixels: Pixels) -> None:
         """(H, W, 3) uint8 to sRGB in place. What sRGB does not hold is clipped in linear light."""
-        _convert(pixels.reshape(-1, 3), self.curves, self.matrix, _ENCODED)
+        # numba is loaded for the first photo that needs it, not when a worker starts.
+        from gpu_handler.imaging.conversion import convert
+
+        convert(pixels.reshape(-1, 3), self.curves, self.matrix, _ENCODED)
 
 
 def read_matrix_profile(profile: bytes) -> MatrixConversion | None:
@@ -105,20 +107,5 @@ def _parametric(x: Curve, kind: int, values: Curve) -> Curve:
     return np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
 
 
-def _convert(
-    pixels: NDArray[np.uint8],
-    curves: NDArray[np.int32],
-    matrix: NDArray[np.int32],
-    encoded: NDArray[np.uint8],
-) -> None:
-    for i in range(pixels.shape[0]):
-        red, green, blue = curves[0, pixels[i, 0]], curves[1, pixels[i, 1]], curves[2, pixels[i, 2]]
-        for channel in range(3):
-            light = matrix[channel, 0] * red + matrix[channel, 1] * green
-            light = (light + matrix[channel, 2] * blue + 8192) >> 14
-            pixels[i, channel] = encoded[min(max(light, 0), 16383)]
-
-
-_convert = compiled(_convert)
 _ENCODED = np.rint(linear_to_srgb(np.arange(_STEPS + 1) / _STEPS) * 255).astype(np.uint8)
 _SRGB_COLORANTS = _colorants(SRGB, _tags(SRGB))

@@ -1,5 +1,8 @@
 """Which backends a worker paints with, and what becomes of a photo that one has no room for."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -80,3 +83,12 @@ def test_where_no_backend_has_room_it_is_said() -> None:
 def test_what_torch_raises_gets_its_name(raised: Exception, told: type[Exception]) -> None:
     with pytest.raises(told), Turn(torch.device("cpu")).work():
         raise raised
+
+
+def test_a_worker_starts_without_torch_and_without_a_compiler() -> None:
+    """Each takes a second or more to load; whoever needs them loads them then."""
+    told = "import sys, gpu_handler.handler; print({'torch', 'numba'} & set(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "set()"
