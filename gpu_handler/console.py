@@ -138,7 +138,7 @@ def _unpack(text: str) -> bytes:
 
 def _encode(photo: PaintedPhoto) -> _Result:
     """The result as large as fits, and a preview."""
-    pixels, preview = photo.pixels, encode_preview(photo.preview, PREVIEW_SIDE)
+    pixels, preview = photo.pixels, encode_preview(photo.pixels, PREVIEW_SIDE)
     longest = max(pixels.shape[:2])
     if pixels.shape[0] * pixels.shape[1] <= PNG_PIXELS:
         body = encode_png(pixels)

@@ -88,7 +88,8 @@ class TextureBrush(Struct, frozen=True, eq=False):
     mean of 2 x 2 texels of the one before; all wrap around. A pixel is on the first of `planes`
     whose limits hold, on the last one where none does. With the derivatives of (u, v) by x and by
     y as the two sides of its footprint, the longer has the length p and the shorter q, in texels:
-    taps n = clip(ceil(p / max(q, 1)), 1, 8), the level is log2(max(p / n, 1)), at most the last.
+    taps n = clip(ceil(p / max(q, 1)), 1, 8), the level is log2(max(p / n, 1)), at most the last;
+    the last also where the third coordinate is 0, on a plane's horizon itself.
     Each tap lies at (t + 0.5) / n - 0.5, t = 0..n-1, of the longer side around the pixel and is
     trilinear: bilinear on the two levels around, centres aligned ((u + 0.5) / 2**k - 0.5), and
     between them. The mean of the taps times `light` (h, w, 3) float32, stretched, is the colour m;
@@ -109,7 +110,7 @@ class FillBrush(Struct, frozen=True, eq=False):
     (h, w, 2) float32 holds for each of its cells how far away, in pixels of the photo (dx, dy),
     its pixels come from: pixel x of the box takes that of column (x - x0) * w // (x1 - x0), rows
     alike. The photo is read there bilinearly (clamped to its edges) and `correction` (h, w, 3)
-    float32, in levels, stretched over the box, is added.
+    float32, in levels, stretched over the box, is added. Nothing is laid outside the box.
     """
 
     box: tuple[int, int, int, int]

@@ -5,9 +5,11 @@ from msgspec import Struct
 
 from gpu_handler.imaging.png import encode_mask_png, encode_png
 from gpu_handler.imaging.preview import encode_preview
-from gpu_handler.pipeline.photo import PREVIEW_SIDE, PaintedPhoto
+from gpu_handler.pipeline.photo import PaintedPhoto
 from shared.keys import InvalidKey, KeyKind, instances_key, mask_key, parse_key
 from shared.messages import ItemMessage, JobMessage
+
+PREVIEW_SIDE = 1600
 
 
 class Output(Struct, frozen=True):
@@ -44,6 +46,6 @@ def encode_outputs(message: JobMessage, item: ItemMessage, photo: PaintedPhoto) 
     return [
         *masks,
         Output(instances_key(user, job, idx), findings, "application/json"),
-        Output(item.preview_key, encode_preview(photo.preview, PREVIEW_SIDE), "image/jpeg"),
+        Output(item.preview_key, encode_preview(photo.pixels, PREVIEW_SIDE), "image/jpeg"),
         Output(item.output_key, encode_png(photo.pixels), "image/png"),
     ]

@@ -21,18 +21,15 @@ from shared.concepts import Kind
 from shared.messages import ItemWarning
 from shared.rules import Action, parse_rule
 
-PREVIEW_SIDE = 1600
-
 
 class PaintedPhoto(Struct, frozen=True, eq=False):
-    """`masks` by concept, only those that were found; `preview` is the result, shrunk.
+    """`masks` by concept, only those that were found.
 
     For a concept with a rule it is the alpha that was applied, what protection took from it
     included; for a protected one it is what was kept.
     """
 
     pixels: Pixels
-    preview: Pixels
     masks: dict[str, Alpha]
     findings: Findings
 
@@ -126,7 +123,6 @@ def _handed_over(
     order = [name for name in findings.concepts if name in covers]
     return PaintedPhoto(
         pixels=canvas.picture(),
-        preview=canvas.small(PREVIEW_SIDE, painted=True),
         masks={name: covers[name].host() for name in order},
         findings=findings,
     )

@@ -69,7 +69,7 @@ def work(jpeg: bytes, logits: list[Logits], edges: Edges) -> int:
     picture = canvas.picture()
     outputs = [
         encode_png(picture),
-        encode_preview(canvas.small(PREVIEW, painted=True), PREVIEW),
+        encode_preview(picture, PREVIEW),
         encode_mask_png(composed.covers["Wall"].host()),
         encode_mask_png(trim.host()),
     ]
@@ -81,15 +81,13 @@ def _stages(jpeg: bytes, logits: list[Logits]) -> None:
     canvas = CpuBackend().open(pixels)
     wall = canvas.refine(logits[0])
     picture = canvas.picture()
-    preview = canvas.small(PREVIEW)
     heading("of that", "median", "least")
     _step("decode JPEG", lambda: decode_image(jpeg))
     _step("first mask, fine", lambda: CpuBackend().open(pixels).refine(logits[0]))
     _step("next mask, fine", lambda: canvas.refine(logits[0]))
     _step("next mask, soft", lambda: canvas.refine(logits[0], Edges.SOFT))
     _step("PNG of the result", lambda: encode_png(picture))
-    _step("preview: shrink", lambda: canvas.small(PREVIEW))
-    _step("preview: JPEG", lambda: encode_preview(preview, PREVIEW))
+    _step("preview", lambda: encode_preview(picture, PREVIEW))
     _step("PNG of a mask", lambda: encode_mask_png(wall.host()))
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gpu_handler.backends.base import Brush, Canvas, Edges, FillBrush, PixelBackend
 from gpu_handler.backends.tensors import TensorBackend
+from gpu_handler.imaging.pixels import Pixels
 from gpu_handler.rules.shading import shade
 from gpu_handler.rules.tone import plan_tone
 from infra.samples import simulated_logits
@@ -31,9 +33,12 @@ def run() -> None:
     backends = list(_backends())
     heading("12 MP, ms", *(backend.name for backend in backends))
     canvases = [backend.open(sample.pixels) for backend in backends]
-    alphas = [canvas.refine(logits).host().astype(int) for canvas in canvases]
-    furthest = [str(int(np.abs(alpha - alphas[0]).max())) for alpha in alphas]
+    alphas = [canvas.refine(logits).host() for canvas in canvases]
+    furthest = [str(_apart(alpha, alphas[0])) for alpha in alphas]
     line("levels apart from the first: mask", *furthest)
+    for name, brush in brushes.items():
+        pictures = [_painted(backend, sample.pixels, brush) for backend in backends]
+        line(f"levels apart: {name}", *(str(_apart(each, pictures[0])) for each in pictures))
 
     def each(name: str, step: Callable[[PixelBackend, Canvas], object]) -> None:
         pairs = zip(backends, canvases, strict=True)
@@ -52,9 +57,7 @@ def run() -> None:
     each("hand the picture over", lambda _, canvas: canvas.picture())
 
 
-def _brushes(
-    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], shape: tuple[int, int]
-) -> dict[str, Brush]:
+def _brushes(pixels: Pixels, shape: tuple[int, int]) -> dict[str, Brush]:
     tone = plan_tone(ToneParameters(warmth=0.4, contrast=0.2))
     assert tone is not None
     fill = fills(shape)["fill, corrected"]
@@ -66,6 +69,18 @@ def _brushes(
         "texture": textures(shape)["texture, grazing"],
         "fill": fill,
     }
+
+
+def _painted(backend: PixelBackend, photo: Pixels, brush: Brush) -> Pixels:
+    """The same cover on every backend: its own mask would add a level of its own."""
+    canvas = backend.open(photo)
+    canvas.paint(canvas.stretch(np.array(((0, 255), (255, 128)), np.uint8)), brush)
+    return canvas.picture()
+
+
+def _apart(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
+    """The largest difference in levels; more than 1 is a mistake of one of them."""
+    return int(np.abs(first.astype(np.int16) - second).max())
 
 
 def _backends() -> Iterator[PixelBackend]:

@@ -11,6 +11,7 @@ from gpu_handler.imaging.compiled import compiled
 from gpu_handler.imaging.pixels import Alpha, Floats, Pixels
 
 _TAPS = 8
+_HORIZON = 1e-6  # instead of 0, where every level but the last is too fine by far
 _NO_LIMIT = (0.0, 0.0, 1.0)
 
 
@@ -91,6 +92,8 @@ def _gather(
 ) -> int:
     """Add up the taps of the pixel (x, y) in `colour`; returns how many they are."""
     w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+    if w == 0:
+        w = _HORIZON
     u = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / w
     v = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / w
     ux, vx = (m[0, 0] - u * m[2, 0]) / w, (m[1, 0] - v * m[2, 0]) / w

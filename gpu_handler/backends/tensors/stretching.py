@@ -7,7 +7,7 @@ from msgspec import Struct
 from torch import Tensor
 
 STRIP = 1 << 19
-"""Pixels worked on at once: at most some 60 bytes each are held meanwhile, 32 MB."""
+"""Pixels worked on at once: up to 140 bytes each are held meanwhile, 70 MB; 340 for a texture."""
 
 Part = tuple[slice, slice]
 

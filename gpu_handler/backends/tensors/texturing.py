@@ -11,6 +11,7 @@ from gpu_handler.backends.tensors.stretching import Part, Stretched
 from gpu_handler.backends.tensors.turn import Turn
 
 _TAPS = 8
+_HORIZON = 1e-6  # instead of 0, where every level but the last is too fine by far
 
 
 def texture(brush: TextureBrush, shape: tuple[int, int], turn: Turn) -> Callable[[Part], Tensor]:
@@ -45,6 +46,7 @@ def _maps(planes: tuple[Plane, ...], x: Tensor, y: Tensor) -> Tensor:
 def _footprint(m: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """u, v and the longer side of each pixel's footprint, in texels, and the shorter's length."""
     w = m[..., 2, 0] * x + m[..., 2, 1] * y + m[..., 2, 2]
+    w = torch.where(w == 0, _HORIZON, w)
     u = (m[..., 0, 0] * x + m[..., 0, 1] * y + m[..., 0, 2]) / w
     v = (m[..., 1, 0] * x + m[..., 1, 1] * y + m[..., 1, 2]) / w
     ux, vx = (m[..., 0, 0] - u * m[..., 2, 0]) / w, (m[..., 1, 0] - v * m[..., 2, 0]) / w

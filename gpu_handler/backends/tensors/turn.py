@@ -12,11 +12,14 @@ from gpu_handler.devices.torch_faults import device_error
 
 
 class Turn:
-    """One canvas's way to the device."""
+    """One thread's way to the device."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            with self.work():
+                self._stream = torch.cuda.Stream(device)
 
     @contextmanager
     def work(self) -> Generator[None]:
@@ -40,4 +43,4 @@ class Turn:
 
     def fetch(self, values: Tensor) -> NDArray[np.uint8]:
         """An array of this process's own; waits for the device."""
-        return np.array(values.cpu().numpy())
+        return values.cpu().numpy() if values.is_cuda else np.array(values.numpy())

@@ -28,6 +28,9 @@ from gpu_handler.imaging.pixels import Alpha, Pixels, shrink
 
 Array: TypeAlias = NDArray[Any]
 
+HORIZON = 1e-6
+"""So near is a pixel centre that lies on a plane's horizon itself."""
+
 
 class ReferenceCover:
     def __init__(self, alpha: NDArray[np.integer[Any]]) -> None:
@@ -122,6 +125,10 @@ class ReferenceCanvas:
 
     def paint(self, cover: Cover, brush: Brush) -> None:
         alpha = levels(cover)[..., None]
+        if isinstance(brush, FillBrush):
+            inside = np.zeros(self.shape, bool)
+            inside[box(brush)] = True
+            alpha = np.where(inside[..., None], alpha, 0)
         new = np.clip(rounded(self._made(brush)), 0, 255)
         mixed = (self.now * (255 - alpha) + new * alpha + 127) // 255
         self.now = np.where(alpha == 0, self.now, mixed)
@@ -181,17 +188,14 @@ def bilinear(image: Array, x: Array, y: Array) -> Array:
 
 def boxed(values: Array, radius: int) -> Array:
     """Means of windows, borders mirrored with the edge repeated."""
-    pad = [(radius, radius), (radius, radius)] + [(0, 0)] * (values.ndim - 2)
-    wide = values
     for side in (0, 1):  # a window may be larger than the picture
-        index = mirrored(values.shape[side], radius)
-        wide = np.take(wide, index, side)
-    assert wide.shape[0] == values.shape[0] + sum(pad[0])
-    sums = np.zeros_like(values)
-    for dy in range(2 * radius + 1):
-        for dx in range(2 * radius + 1):
-            sums += wide[dy : dy + values.shape[0], dx : dx + values.shape[1]]
-    return sums / (2 * radius + 1) ** 2
+        size: int = values.shape[side]
+        wide: Array = np.take(values, mirrored(size, radius), side)
+        sums = np.zeros_like(values)
+        for d in range(2 * radius + 1):
+            sums += np.take(wide, np.arange(d, d + size), side)
+        values = sums / (2 * radius + 1)
+    return values
 
 
 def mirrored(size: int, radius: int) -> NDArray[np.int64]:
@@ -263,6 +267,7 @@ def on_plane(
     m = plane.texels
     with np.errstate(all="ignore"):
         w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+        w = np.where(w == 0, HORIZON, w)
         u: Array = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / w
         v: Array = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / w
         ux, vx = (m[0, 0] - u * m[2, 0]) / w, (m[1, 0] - v * m[2, 0]) / w
@@ -274,7 +279,7 @@ def on_plane(
     taps = np.clip(np.ceil(longer / np.maximum(shorter, 1)), 1, 8)
     level = np.clip(np.log2(np.maximum(longer / taps, 1)), 0, len(brush.levels) - 1)
     total = np.zeros((*x.shape, 3))
-    for t in range(8):
+    for t in range(int(taps.max())):
         shift = (t + 0.5) / taps - 0.5
         read = trilinear(brush.levels, u + shift * du, v + shift * dv, level)
         total += np.where((t < taps)[..., None], read, 0)
@@ -290,6 +295,8 @@ def trilinear(tile: Sequence[Pixels], u: Array, v: Array, level: Array) -> Array
     part = (level - lower)[..., None]
     out = np.zeros((*u.shape, 3))
     for k, texels in enumerate(tile):
+        if not np.isin(k - lower, (0, 1)).any():
+            continue
         read = wrapped(texels.astype(float), (u + 0.5) / 2**k - 0.5, (v + 0.5) / 2**k - 0.5)
         out += np.where((lower == k)[..., None], read * (1 - part), 0)
         out += np.where((lower + 1 == k)[..., None], read * part, 0)
