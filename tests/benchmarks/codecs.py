@@ -1,10 +1,8 @@
 """Bytes to pixels and back at 12 MP on one core, each beside the plain library call."""
 
 import io
-import os
 import statistics
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -16,6 +14,7 @@ from gpu_handler.imaging.png import encode_mask_png, encode_png
 from gpu_handler.imaging.preview import encode_preview
 from gpu_handler.imaging.profiles import DISPLAY_P3, SRGB
 from infra.samples.rooms import living_room
+from tests.benchmarks.core import one_core
 from tests.benchmarks.table import heading, repeated, row
 from tests.gpu_handler.imaging.heic import write_grid
 
@@ -28,7 +27,7 @@ TWELVE_MEGAPIXELS = 2.0
 
 def run() -> None:
     """Print milliseconds (least and median), the plain way's, and the ratio of the medians."""
-    with _one_core():
+    with one_core():
         pixels = living_room(TWELVE_MEGAPIXELS).pixels
         height, width = pixels.shape[:2]
         title = f"Codecs, {width} × {height}, one core, ms"
@@ -111,15 +110,3 @@ def _plain_preview(image: Image.Image) -> bytes:
     small = image.copy()
     small.thumbnail((1600, 1600), Image.Resampling.LANCZOS)
     return _saved(small, "JPEG", quality=82)
-
-
-@contextmanager
-def _one_core() -> Generator[None]:
-    cores, threads = os.sched_getaffinity(0), cv2.getNumThreads()
-    os.sched_setaffinity(0, {min(cores)})
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-        cv2.setNumThreads(threads)

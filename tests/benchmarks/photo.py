@@ -5,13 +5,11 @@ PNGs. Finding the masks is left out of both.
 """
 
 import json
-import os
 import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -29,6 +27,7 @@ from infra.samples import encode_jpeg, simulated_logits
 from infra.samples.rooms import living_room
 from shared.rules import Recolor, Remove, Texture, Tone, ToneParameters
 from tests.benchmarks import textbook
+from tests.benchmarks.core import one_core
 from tests.benchmarks.table import heading, line, repeated, row
 
 ROUNDS = 7
@@ -179,19 +178,6 @@ def _status(name: str) -> int:
         if text.startswith(name):
             return int(text.split()[1]) * 1024
     raise OSError(name)
-
-
-@contextmanager
-def one_core() -> Generator[None]:
-    """Nothing but the first core that this process may use, and no threads inside OpenCV."""
-    cores, threads = os.sched_getaffinity(0), cv2.getNumThreads()
-    os.sched_setaffinity(0, {min(cores)})
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-        cv2.setNumThreads(threads)
 
 
 if __name__ == "__main__":
