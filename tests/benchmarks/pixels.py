@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpu_handler.backends.base import Brush, Canvas, Edges, FillBrush, PixelBackend
 from gpu_handler.backends.tensors import TensorBackend
-from gpu_handler.imaging.pixels import Pixels
+from gpu_handler.imaging.pixels import Alpha, Pixels
 from gpu_handler.rules.shading import shade
 from gpu_handler.rules.tone import plan_tone
 from infra.samples import simulated_logits
@@ -37,7 +37,7 @@ def run() -> None:
     furthest = [str(_apart(alpha, alphas[0])) for alpha in alphas]
     line("levels apart from the first: mask", *furthest)
     for name, brush in brushes.items():
-        pictures = [_painted(backend, sample.pixels, brush) for backend in backends]
+        pictures = [_painted(backend, sample.pixels, alphas[0], brush) for backend in backends]
         line(f"levels apart: {name}", *(str(_apart(each, pictures[0])) for each in pictures))
 
     def each(name: str, step: Callable[[PixelBackend, Canvas], object]) -> None:
@@ -71,15 +71,15 @@ def _brushes(pixels: Pixels, shape: tuple[int, int]) -> dict[str, Brush]:
     }
 
 
-def _painted(backend: PixelBackend, photo: Pixels, brush: Brush) -> Pixels:
-    """The same cover on every backend: its own mask would add a level of its own."""
+def _painted(backend: PixelBackend, photo: Pixels, alpha: Alpha, brush: Brush) -> Pixels:
+    """`alpha` is of the photo's size: one stretched by each backend would add a level."""
     canvas = backend.open(photo)
-    canvas.paint(canvas.stretch(np.array(((0, 255), (255, 128)), np.uint8)), brush)
+    canvas.paint(canvas.stretch(alpha), brush)
     return canvas.picture()
 
 
 def _apart(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
-    """The largest difference in levels; more than 1 is a mistake of one of them."""
+    """In levels: each may be one from the formula, so that more than 2 is a mistake."""
     return int(np.abs(first.astype(np.int16) - second).max())
 
 
