@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"edge_api: {error}\n")
         return 2
     if options.command == "migrate":
-        upgrade(settings.database_url)
+        upgrade(settings.database_url.reveal())
         return 0
     uvicorn.run(
         create_app(settings),

@@ -35,7 +35,8 @@ from edge_api.services.loops import repeat
 from edge_api.services.reconcile import Reconciler
 from edge_api.services.rules import Rules
 from edge_api.settings import Settings
-from edge_api.storage.database import Database, open_database
+from edge_api.storage.addresses import open_database
+from edge_api.storage.database import Database
 from edge_api.storage.migrate import upgrade
 from shared.objects import ObjectStore
 from shared.presign import Presigner
@@ -60,8 +61,9 @@ def create_app(
     intervals: Intervals | None = None,
 ) -> Litestar:
     """Build the service. What is passed in takes the place of the real client, for tests."""
-    upgrade(settings.database_url)
-    database = open_database(settings.database_url)
+    database_url = settings.database_url.reveal()
+    upgrade(database_url)
+    database = open_database(database_url)
     storage = (settings.storage_endpoint, settings.storage_bucket, settings.storage_access_key)
     storage_secret = settings.storage_secret_key.reveal()
     store = objects or ObjectStore(*storage, storage_secret)

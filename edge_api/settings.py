@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from edge_api.storage.addresses import parse_url
 from shared.environment import Environment, SettingsError, check_origin
 
 
@@ -33,7 +34,7 @@ class Settings(Struct, frozen=True):
     """`callback_secrets` holds the current secret first, then those still accepted."""
 
     mode: Mode
-    database_url: str
+    database_url: Secret
     jwt_secret: Secret
     callback_secrets: tuple[Secret, ...]
     storage_endpoint: str
@@ -58,7 +59,7 @@ class Settings(Struct, frozen=True):
         env = Environment(environ)
         settings = cls(
             mode=Mode(env.choice("ENV", "development", tuple(Mode))),
-            database_url=_database(env),
+            database_url=Secret(_database(env)),
             jwt_secret=Secret(env.secret("JWT_SECRET")),
             callback_secrets=tuple(map(Secret, env.signing_secrets("GPU_CALLBACK_SECRET"))),
             storage_endpoint=_storage_endpoint(env),
@@ -97,10 +98,12 @@ def _refuse_development(settings: Settings) -> None:
 
 def _database(env: Environment) -> str:
     value = env.text("DATABASE_URL", "sqlite:///edge.db")
-    scheme, _, path = value.partition(":///")
-    if scheme != "sqlite" or not path or path.startswith(":memory:"):
-        raise SettingsError("DATABASE_URL", "must be sqlite:///<path>")
-    if not Path(path.partition("?")[0]).parent.is_dir():
+    try:
+        url = parse_url(value)
+    except ValueError as error:
+        raise SettingsError("DATABASE_URL", str(error)) from None
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite and not Path(url.database or "").parent.is_dir():
         raise SettingsError("DATABASE_URL", "names a folder that does not exist")
     return value
 

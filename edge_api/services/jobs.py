@@ -179,6 +179,14 @@ def read_owned_job(connection: Connection, user_id: str, job_id: str) -> Job:
     return job
 
 
+def lock_owned_job(connection: Connection, user_id: str, job_id: str) -> Job:
+    """The job as it stays until this transaction ends."""
+    job = find_job(connection, job_id, user_id, lock=True)
+    if job is None:
+        raise JobNotFound
+    return job
+
+
 def read_job(connection: Connection, user_id: str, job_id: str) -> tuple[Job, list[ItemState]]:
     job = read_owned_job(connection, user_id, job_id)
     return job, list_item_states(connection, job_id)
@@ -205,15 +213,14 @@ def confirm_job(connection: Connection, user_id: str, job_id: str, now: float) -
 def execute_job(
     connection: Connection, user_id: str, job_id: str, request: ExecuteRequest, now: float
 ) -> Job:
-    job = read_owned_job(connection, user_id, job_id)
+    job = lock_owned_job(connection, user_id, job_id)
     request_hash = hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
     if job.status in EXECUTED and job.execute_hash == request_hash:
         return job
     _refuse_execution(job.status)
     execution = _plan(connection, job, request, request_hash)
     queued = queue_job(connection, job_id, execution, now)
-    if queued is None:
-        raise InvalidTransition("The job changed meanwhile; read it again.")
+    assert queued is not None, "the row is locked"
     insert_dispatch(connection, new_id("dispatch"), job_id, 1, now)
     return queued
 

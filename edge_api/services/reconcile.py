@@ -145,7 +145,7 @@ def retry_or_abandon(
     connection: Connection, dispatch: Dispatch, reason: str, max_attempts: int, now: float
 ) -> None:
     """Send what is still missing again as the next attempt, or fail and refund it."""
-    job = find_job(connection, dispatch.job_id)
+    job = find_job(connection, dispatch.job_id, lock=True)
     working = job is not None and job.status in WORKING
     if not working or not pending_indices(connection, dispatch.job_id):
         move(connection, dispatch.id, (DispatchState.SUBMITTED,), DispatchState.ENDED)

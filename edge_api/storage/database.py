@@ -1,20 +1,20 @@
 """Runs a transaction, which is a plain function of a connection, off the event loop."""
 
-import asyncio
-import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Database(Protocol):
-    """`fn` runs whole in one transaction; no await can stand inside it."""
+    """`fn` runs whole in one transaction; no await can stand inside it.
+
+    It may run again from the start where the database asks for that, so it changes nothing but
+    rows.
+    """
 
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -25,72 +25,7 @@ class Database(Protocol):
     async def read(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `fn` on a snapshot; what it writes is rolled back."""
+        """Run `fn` on one snapshot; what it writes is rolled back or refused."""
         ...
 
     async def close(self) -> None: ...
-
-
-class SqliteDatabase:
-    """SQLite has one writer: it gets one thread, and readers run beside it (WAL)."""
-
-    def __init__(self, url: URL, readers: int = 3) -> None:
-        # Parameters hold device hashes, which open accounts: no error text may repeat them.
-        self._engine = create_engine(
-            url, pool_size=readers + 1, max_overflow=0, hide_parameters=True
-        )
-        self._reads = self._engine.execution_options(read_only=True)
-        self._writer = ThreadPoolExecutor(1, "sqlite-writer")
-        self._readers = ThreadPoolExecutor(readers, "sqlite-reader")
-        event.listen(self._engine, "connect", _configure)
-        event.listen(self._engine, "begin", _begin)
-
-    async def write(
-        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        def run() -> T:
-            with self._engine.begin() as connection:
-                return fn(connection, *args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
-
-    async def read(
-        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        def run() -> T:
-            with self._reads.connect() as connection:
-                return fn(connection, *args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-
-    async def close(self) -> None:
-        """Let running transactions end, then close every connection."""
-        await asyncio.to_thread(self._shut)
-
-    def _shut(self) -> None:
-        self._writer.shutdown()
-        self._readers.shutdown()
-        self._engine.dispose()
-
-
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    # Autocommit in the driver: `_begin` alone decides how a transaction starts.
-    connection.isolation_level = None
-    connection.executescript(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-        "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;"
-    )
-
-
-def _begin(connection: Connection) -> None:
-    # A deferred BEGIN that reads first fails with "database is locked" on its first write.
-    read_only = connection.get_execution_options().get("read_only")
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def open_database(url: str) -> Database:
-    """`sqlite:///path`. Raises ValueError for any other kind of database."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise ValueError("only sqlite:///<path> is supported")
-    return SqliteDatabase(parsed)

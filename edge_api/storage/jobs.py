@@ -80,9 +80,16 @@ def insert_job(
     )
 
 
-def find_job(connection: Connection, job_id: str, user_id: str | None = None) -> Job | None:
-    """With `user_id`, another user's job is not found."""
+def find_job(
+    connection: Connection, job_id: str, user_id: str | None = None, *, lock: bool = False
+) -> Job | None:
+    """With `user_id`, another user's job is not found.
+
+    `lock` keeps others from changing it until the transaction ends, which on SQLite is so anyway.
+    """
     query = select(jobs).where(jobs.c.id == job_id)
+    if lock:
+        query = query.with_for_update()
     if user_id is not None:
         query = query.where(jobs.c.user_id == user_id)
     row = connection.execute(query).one_or_none()

@@ -1,5 +1,7 @@
 """Brings a database to the newest schema."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from alembic import command
@@ -10,7 +12,15 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 def upgrade(url: str) -> None:
     """Apply every migration that is missing; quick where there is none."""
-    command.upgrade(configuration(url), "head")
+    config = configuration(url)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        command.upgrade(config, "head")
+        return
+    # PostgreSQL's driver brings an event loop of its own, which cannot run inside this one.
+    with ThreadPoolExecutor(1, "migrate") as pool:
+        pool.submit(command.upgrade, config, "head").result()
 
 
 def configuration(url: str) -> Config:

@@ -13,7 +13,8 @@ FROM users u WHERE u.created_at >= :since
 
 _JOBS = """
 SELECT j.id, j.status, j.total_items, j.done_items, j.failed_items, j.refunded,
-       count(*) AS items, sum(i.status = 'done') AS done, sum(i.status = 'failed') AS failed,
+       count(*) AS items, count(*) FILTER (WHERE i.status = 'done') AS done,
+       count(*) FILTER (WHERE i.status = 'failed') AS failed,
        (SELECT coalesce(sum(amount), 0) FROM billing_events b WHERE b.job_id = j.id) AS paid,
        (SELECT count(*) FROM dispatches d WHERE d.job_id = j.id
            AND d.state IN ('new', 'submitting', 'submitted')) AS live

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
+from functools import lru_cache
 
 import httpx
 import pytest
@@ -23,11 +23,16 @@ from tests.edge_api.phone import Phone
 from tests.edge_api.runpod_double import RunpodDouble
 from tests.edge_api.service import Service, environment, open_engine
 from tests.edge_api.serving import serve
+from tests.postgres import run_postgres
 
 WOKEN = Intervals(dispatch=60.0, reconcile=60.0, expire=60.0)
 """The loops step once at the start and when something wakes them."""
 
 EAGER = Intervals(dispatch=0.05, reconcile=0.05, expire=0.05)
+
+DATABASES = ("sqlite", "postgresql")
+MakeDatabase = Callable[[str], str]
+"""Kind in, address of a new migrated database out."""
 
 StartService = Callable[..., Service]
 Launch = Callable[..., AbstractContextManager[Service]]
@@ -45,18 +50,49 @@ def objects(store: ServedStore) -> ObjectStore:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file to copy, so that only the first test pays for the migrations."""
-    path = tmp_path_factory.mktemp("template") / "empty.db"
-    upgrade(f"sqlite:///{path}")
-    return path
+def make_empty(tmp_path_factory: pytest.TempPathFactory) -> Generator[MakeDatabase]:
+    """Makes databases without tables; PostgreSQL runs from the first that is asked for."""
+    with ExitStack() as stack:
+        server = lru_cache(1)(lambda: stack.enter_context(run_postgres()))
+
+        def make(kind: str) -> str:
+            name, _, template = kind.partition(":")
+            if name == "postgresql":
+                return server().create(template or None)
+            return f"sqlite:///{tmp_path_factory.mktemp('database') / 'edge.db'}"
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def make_database(make_empty: MakeDatabase) -> MakeDatabase:
+    """Makes migrated databases; only the first of each kind pays for the migrations."""
+    templates: dict[str, str] = {}
+
+    def make(kind: str) -> str:
+        if kind not in templates:
+            templates[kind] = make_empty(kind)
+            upgrade(templates[kind])
+        template = templates[kind]
+        if kind == "postgresql":
+            return make_empty(f"postgresql:{template.rpartition('/')[2]}")
+        url = make_empty(kind)
+        shutil.copyfile(template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+        return url
+
+    return make
+
+
+@pytest.fixture(params=DATABASES)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What holds on one database holds on the other."""
+    return request.param
 
 
 @pytest.fixture
-def database_url(tmp_path: Path, empty_database: Path) -> str:
+def database_url(make_database: MakeDatabase, database_kind: str) -> str:
     """A migrated database of the test's own."""
-    shutil.copyfile(empty_database, tmp_path / "edge.db")
-    return f"sqlite:///{tmp_path / 'edge.db'}"
+    return make_database(database_kind)
 
 
 @pytest.fixture
@@ -77,22 +113,18 @@ def connection(engine: Engine) -> Generator[Connection]:
 
 
 @pytest.fixture(scope="session")
-def launch(store: ServedStore, objects: ObjectStore, empty_database: Path) -> Launch:
-    """Runs a service on a database of its own in a folder, for as long as the context lasts."""
+def launch(store: ServedStore, objects: ObjectStore) -> Launch:
+    """Runs a service on that database, for as long as the context lasts."""
     documented: list[Documented] = []
 
     @contextmanager
     def run(
-        folder: Path,
+        url: str,
         *,
         intervals: Intervals = WOKEN,
         lister: ObjectLister = objects,
         **variables: str,
     ) -> Generator[Service]:
-        path = folder / "edge.db"
-        if not path.exists():
-            shutil.copyfile(empty_database, path)
-        url = f"sqlite:///{path}"
         settings = Settings.from_env(environment(store, url) | variables)
         runpod = RunpodDouble()
         app = create_app(
@@ -110,12 +142,12 @@ def launch(store: ServedStore, objects: ObjectStore, empty_database: Path) -> La
 
 
 @pytest.fixture
-def start(launch: Launch, tmp_path: Path) -> Generator[StartService]:
+def start(launch: Launch, database_url: str) -> Generator[StartService]:
     """Starts a service of the test's own, with its own settings, loops and object store."""
     with ExitStack() as stack:
 
         def start_service(**options: object) -> Service:
-            service = stack.enter_context(launch(tmp_path, **options))
+            service = stack.enter_context(launch(database_url, **options))
             stack.callback(service.assert_balanced)
             return service
 
@@ -125,27 +157,26 @@ def start(launch: Launch, tmp_path: Path) -> Generator[StartService]:
 @pytest.fixture(scope="session")
 def shared_service(
     launch: Launch,
-    tmp_path_factory: pytest.TempPathFactory,
+    make_database: MakeDatabase,
 ) -> Generator[Service]:
-    with launch(tmp_path_factory.mktemp("service")) as service:
+    with launch(make_database("sqlite")) as service:
         yield service
         service.assert_balanced()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=DATABASES)
 def served_service(
     store: ServedStore,
     objects: ObjectStore,
-    empty_database: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    make_database: MakeDatabase,
+    request: pytest.FixtureRequest,
 ) -> Generator[Service]:
     """The service behind a real server, for calls at the same time and odd bytes."""
-    path = tmp_path_factory.mktemp("served") / "edge.db"
-    shutil.copyfile(empty_database, path)
-    settings = Settings.from_env(environment(store, f"sqlite:///{path}"))
+    url = make_database(request.param)
+    settings = Settings.from_env(environment(store, url))
     runpod = RunpodDouble()
     app = create_app(settings, objects=objects, runpod_transport=runpod.transport, intervals=WOKEN)
-    engine = open_engine(settings.database_url)
+    engine = open_engine(url)
     limits = httpx.Limits(max_connections=60, max_keepalive_connections=60)
     with (
         serve(app) as address,

@@ -105,6 +105,9 @@ class Service(Struct, frozen=True):
 
 
 def open_engine(database_url: str) -> Engine:
+    if not database_url.startswith("sqlite"):
+        _, _, address = database_url.partition("://")
+        return create_engine(f"postgresql+psycopg://{address}", pool_size=2)
     engine = create_engine(database_url, connect_args={"timeout": 10})
 
     def enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Generator
 import httpx
 import pytest
 
-from tests.edge_api.conftest import Launch
+from tests.edge_api.conftest import Launch, MakeDatabase
 from tests.edge_api.service import Service
 
 APP, STAGING, OTHER = "https://app.test", "https://staging.app.test", "https://other.test"
 
 
 @pytest.fixture(scope="module")
-def web(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
-    with launch(tmp_path_factory.mktemp("web"), CORS_ORIGINS=f"{APP}, {STAGING}") as service:
+def web(launch: Launch, make_database: MakeDatabase) -> Generator[Service]:
+    with launch(make_database("sqlite"), CORS_ORIGINS=f"{APP}, {STAGING}") as service:
         yield service
 
 

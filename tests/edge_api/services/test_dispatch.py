@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
 
 from edge_api.clients.runpod import (
     RunpodClient,
@@ -27,7 +26,7 @@ from edge_api.services.dispatch import (
 from edge_api.services.jobs import cancel_owned_job
 from edge_api.services.settlement import record_result
 from edge_api.settings import Settings
-from edge_api.storage.database import SqliteDatabase
+from edge_api.storage.addresses import open_database
 from edge_api.storage.dispatches import claim_new, record_refused, record_submitted
 from infra.local.store import ServedStore
 from tests.edge_api import rows
@@ -49,7 +48,7 @@ def step(settings: Settings, engine: Engine) -> StepDispatcher:
     """One step of a dispatcher on the test's database."""
 
     async def run(runpod: RunpodDouble) -> bool:
-        database = SqliteDatabase(make_url(settings.database_url))
+        database = open_database(settings.database_url.reveal())
         client = RunpodClient(settings.runpod_base_url, "key", transport=runpod.transport)
         try:
             return await Dispatcher(database, client, settings).step()

@@ -8,7 +8,6 @@ import httpx
 import msgspec
 import pytest
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
 
 from edge_api.clients.runpod import RunpodClient, RunpodJob, RunpodStatus
 from edge_api.services.dispatch import build_message
@@ -16,7 +15,7 @@ from edge_api.services.jobs import cancel_owned_job
 from edge_api.services.reconcile import CANCEL_GRACE, LEASE, Reconciler, apply_status
 from edge_api.services.settlement import record_result
 from edge_api.settings import Settings
-from edge_api.storage.database import SqliteDatabase
+from edge_api.storage.addresses import open_database
 from edge_api.storage.dispatches import Dispatch, claim_new, claim_submitted, record_submitted
 from infra.local.store import ServedStore
 from shared.messages import ItemStatus
@@ -158,7 +157,7 @@ def test_a_lost_attempt_is_replaced_and_the_third_refunds(
     assert rows.credits_of(connection, owner.user_id) == 9
     assert [attempt for attempt, _ in states(connection, job_id)] == [1, 2, 3]
     errors = connection.exec_driver_sql("SELECT error FROM items WHERE status = 'failed'")
-    assert all("WORKER_LOST" in error for error in errors.scalars())
+    assert all("WORKER_LOST" in str(error) for error in errors.scalars())
 
 
 def test_a_job_of_which_nothing_came_back_has_failed(connection: Connection) -> None:
@@ -223,7 +222,7 @@ def step(store: ServedStore, database_url: str) -> StepReconciler:
     settings = Settings.from_env(environment(store, database_url))
 
     async def run(runpod: RunpodDouble) -> None:
-        database = SqliteDatabase(make_url(settings.database_url))
+        database = open_database(settings.database_url.reveal())
         client = RunpodClient(settings.runpod_base_url, "key", transport=runpod.transport)
         try:
             await Reconciler(database, client, settings.max_attempts).step()

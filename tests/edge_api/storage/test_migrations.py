@@ -14,14 +14,15 @@ from sqlalchemy import (
     Connection,
     Engine,
     Table,
-    create_engine,
     inspect,
     text,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from edge_api.storage.migrate import configuration, upgrade
 from edge_api.storage.tables import metadata
+from tests.edge_api.conftest import MakeDatabase
+from tests.edge_api.service import open_engine
 
 TABLES = sorted(metadata.tables)
 
@@ -57,13 +58,13 @@ def shape(connection: Connection) -> dict[str, object]:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'fresh.db'}"
+def fresh(make_empty: MakeDatabase, database_kind: str) -> str:
+    return make_empty(database_kind)
 
 
 def test_the_migrated_schema_is_the_one_of_the_code(engine: Engine, fresh: str) -> None:
     """`create_all` on one side, the migrations on the other: CHECKs included."""
-    direct = create_engine(fresh)
+    direct = open_engine(fresh)
     metadata.create_all(direct)
     with direct.connect() as expected, engine.connect() as migrated:
         assert shape(migrated) == shape(expected)
@@ -97,7 +98,7 @@ def test_upgrading_again_changes_nothing(database_url: str, engine: Engine) -> N
 def test_down_and_up_again(fresh: str) -> None:
     config = configuration(fresh)
     command.upgrade(config, "head")
-    engine = create_engine(fresh)
+    engine = open_engine(fresh)
     with engine.connect() as connection:
         before = shape(connection)
     command.downgrade(config, "base")
@@ -117,10 +118,10 @@ def test_a_path_with_a_percent_sign(tmp_path: Path) -> None:
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(fresh: str) -> None:
-    engine = create_engine(fresh)
+    engine = open_engine(fresh)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE dispatches (in_the_way INTEGER)"))
-    with pytest.raises(OperationalError, match="already exists"):
+    with pytest.raises(DBAPIError, match="already exists"):
         upgrade(fresh)
     with engine.begin() as connection:
         assert inspect(connection).get_table_names() == ["dispatches"]
@@ -139,7 +140,7 @@ def test_processes_that_start_at_once_migrate_once(fresh: str) -> None:
     ]
     errors = [process.communicate(timeout=60)[1].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], errors
-    engine = create_engine(fresh)
+    engine = open_engine(fresh)
     with engine.connect() as connection:
         assert sorted(shape(connection)) == TABLES
     engine.dispose()

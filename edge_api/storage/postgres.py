@@ -1,0 +1,71 @@
+"""PostgreSQL through asyncpg: the same transactions, each in a greenlet on the event loop."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ATTEMPTS = 6
+_AGAIN = frozenset({"40001", "40P01", "23505"})
+"""Serialization failure, deadlock, unique violation: another transaction came first, and what
+this one would do now that it has committed is found out by running it again."""
+
+_SESSION = {
+    "application_name": "edge_api",
+    "timezone": "UTC",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+
+
+class PostgresDatabase:
+    """A pool of connections; every statement that two transactions could race for is conditional
+    or locks its row, so READ COMMITTED is enough for writes."""
+
+    def __init__(self, url: URL, pool_size: int = 10) -> None:
+        self._engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"timeout": 5, "command_timeout": 15, "server_settings": _SESSION},
+        )
+        self._reads = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    async def write(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._write(fn, *args, **kwargs)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _AGAIN:
+                    raise
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        return await self._write(fn, *args, **kwargs)
+
+    async def _write(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(fn, *args, **kwargs)
+
+    async def read(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        async with self._reads.connect() as connection:
+            return await connection.run_sync(fn, *args, **kwargs)
+
+    async def close(self) -> None:
+        await self._engine.dispose()

@@ -1,0 +1,70 @@
+"""SQLite: one file, one writer at a time, readers beside it (WAL)."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqliteDatabase:
+    """One thread writes, a few read. Several processes may share the file."""
+
+    def __init__(self, url: URL, readers: int = 3) -> None:
+        # Parameters hold device hashes, which open accounts: no error text may repeat them.
+        self._engine = create_engine(
+            url, pool_size=readers + 1, max_overflow=0, hide_parameters=True
+        )
+        self._reads = self._engine.execution_options(read_only=True)
+        self._writer = ThreadPoolExecutor(1, "sqlite-writer")
+        self._readers = ThreadPoolExecutor(readers, "sqlite-reader")
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
+
+    async def write(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        def run() -> T:
+            with self._engine.begin() as connection:
+                return fn(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
+    async def read(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        def run() -> T:
+            with self._reads.connect() as connection:
+                return fn(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    async def close(self) -> None:
+        """Let running transactions end, then close every connection."""
+        await asyncio.to_thread(self._shut)
+
+    def _shut(self) -> None:
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self._engine.dispose()
+
+
+def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    # Autocommit in the driver: `_begin` alone decides how a transaction starts.
+    connection.isolation_level = None
+    connection.executescript(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;"
+    )
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred BEGIN that reads first fails with "database is locked" on its first write.
+    read_only = connection.get_execution_options().get("read_only")
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
