@@ -25,6 +25,7 @@ from edge_api.controllers.rules import RuleController
 from edge_api.domain.errors import DomainError
 from edge_api.services import Services
 from edge_api.services.accounts import Accounts
+from edge_api.services.attempts import Policy
 from edge_api.services.callbacks import Callbacks
 from edge_api.services.dispatch import Dispatcher
 from edge_api.services.expiry import Expiry
@@ -68,15 +69,19 @@ def create_app(
     storage_secret = settings.storage_secret_key.reveal()
     store = objects or ObjectStore(*storage, storage_secret)
     runpod = RunpodClient(
-        settings.runpod_base_url, settings.runpod_api_key.reveal(), transport=runpod_transport
+        settings.runpod_base_url,
+        settings.runpod_api_key.reveal(),
+        timeout=settings.patience.call,
+        transport=runpod_transport,
     )
+    links = Links(Presigner(*storage, storage_secret))
     wakes = (asyncio.Event(), asyncio.Event())
     services = Services(
         accounts=Accounts(database, settings),
         rules=Rules(database),
-        jobs=Jobs(database, store, lambda: _wake(wakes)),
-        links=Links(Presigner(*storage, storage_secret)),
-        callbacks=Callbacks(database, settings.callback_secrets),
+        jobs=Jobs(database, store, links, lambda: _wake(wakes)),
+        links=links,
+        callbacks=Callbacks(database, settings.callback_secrets, _policy(settings)),
         health=Health(database, store),
     )
 
@@ -129,6 +134,10 @@ def create_app(
     return app
 
 
+def _policy(settings: Settings) -> Policy:
+    return Policy(settings.max_attempts, settings.patience)
+
+
 def _wake(events: tuple[asyncio.Event, ...]) -> None:
     for event in events:
         event.set()
@@ -142,7 +151,7 @@ def _start(
     wakes: tuple[asyncio.Event, asyncio.Event],
 ) -> list[asyncio.Task[None]]:
     dispatch = Dispatcher(database, runpod, settings).step
-    reconcile = Reconciler(database, runpod, settings.max_attempts).step
+    reconcile = Reconciler(database, runpod, _policy(settings)).step
     expire = Expiry(database, settings).step
     loops = [
         repeat("dispatch", dispatch, intervals.dispatch, wakes[0]),

@@ -30,6 +30,55 @@ class Secret:
         return "Secret(…)"
 
 
+class Patience(Struct, frozen=True):
+    """How long dispatching waits for what, in seconds.
+
+    `submit` a dispatcher's lease of a row, `uncertain` a sign of life after a submit whose answer
+    was lost, `look` a reconciler's lease of a row, `cancel` the id of a job that was canceled
+    while it was submitted, `queue` a worker to begin (Runpod drops the job after that), `stuck`
+    the same while workers are there, `job` and `item` the work itself at Runpod, `stall` the next
+    photo once a worker has begun, `backoff` at most between two tries, `breaker` at least between
+    two tries of an endpoint in trouble, `call` one answer of Runpod.
+    """
+
+    submit: float = 60.0
+    uncertain: float = 120.0
+    look: float = 60.0
+    cancel: float = 120.0
+    queue: float = 3600.0
+    stuck: float = 600.0
+    job: float = 300.0
+    item: float = 30.0
+    stall: float = 300.0
+    backoff: float = 60.0
+    breaker: float = 30.0
+    call: float = 15.0
+
+    @classmethod
+    def from_env(cls, env: Environment) -> "Patience":
+        names = {
+            "submit": "DISPATCH_LEASE_SEC",
+            "uncertain": "UNCERTAIN_GRACE_SEC",
+            "look": "RECONCILE_LEASE_SEC",
+            "cancel": "CANCEL_GRACE_SEC",
+            "queue": "QUEUE_TIMEOUT_SEC",
+            "stuck": "STUCK_TIMEOUT_SEC",
+            "job": "JOB_TIMEOUT_SEC",
+            "item": "ITEM_TIMEOUT_SEC",
+            "stall": "STALL_TIMEOUT_SEC",
+            "backoff": "DISPATCH_BACKOFF_MAX_SEC",
+            "breaker": "BREAKER_PAUSE_SEC",
+            "call": "RUNPOD_TIMEOUT_SEC",
+        }
+        default = cls()
+        return cls(
+            **{
+                field: env.seconds(name, getattr(default, field), low=0.1, high=86400)
+                for field, name in names.items()
+            }
+        )
+
+
 class Settings(Struct, frozen=True):
     """`callback_secrets` holds the current secret first, then those still accepted."""
 
@@ -52,6 +101,7 @@ class Settings(Struct, frozen=True):
     upload_window: int = 3600
     execute_window: int = 24 * 3600
     max_attempts: int = 3
+    patience: Patience = Patience()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -76,6 +126,8 @@ class Settings(Struct, frozen=True):
             token_lifetime=env.whole("TOKEN_LIFETIME_SEC", 30 * 86400),
             upload_window=env.whole("UPLOAD_WINDOW_SEC", 3600),
             execute_window=env.whole("EXECUTE_WINDOW_SEC", 24 * 3600),
+            max_attempts=env.whole("MAX_ATTEMPTS", 3, high=20),
+            patience=Patience.from_env(env),
         )
         if settings.mode is Mode.PRODUCTION:
             _refuse_development(settings)

@@ -8,6 +8,9 @@ from shared.rules import ConceptRule
 
 SCHEMA_VERSION = 1
 
+MAX_INPUT_BYTES = 40 * 1024 * 1024
+"""Of one photo: a 100 megapixel JPEG fits, and a worker can hold several."""
+
 
 class ItemStatus(StrEnum):
     """How an item ended; the API adds `pending` for one that has not."""
@@ -17,12 +20,17 @@ class ItemStatus(StrEnum):
 
 
 class ItemMessage(Struct, frozen=True):
-    """One photo of a job: where it lies and where its results go (object keys)."""
+    """One photo of a job: where it lies and where its results go (object keys).
+
+    `input_etag` is the ETag that the photo had when its owner confirmed it, without quotation
+    marks: one that was swapped afterwards is refused. None where nobody looked.
+    """
 
     idx: int
     input_key: str
     output_key: str
     preview_key: str
+    input_etag: str | None = None
 
 
 class JobMessage(Struct, frozen=True):

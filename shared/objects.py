@@ -38,6 +38,10 @@ class ObjectMissing(StorageError):
     """No object has this key."""
 
 
+class ObjectChanged(StorageError):
+    """The object is not the one that the caller knows: its ETag differs."""
+
+
 class ObjectTooLarge(StorageError):
     """The object has more bytes than the caller wants to hold."""
 
@@ -79,10 +83,11 @@ class ObjectStore:
     def __repr__(self) -> str:
         return f"ObjectStore({self._endpoint!r}, bucket={self._bucket!r})"
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
-        """Raises `ObjectMissing`, and `ObjectTooLarge` before more than `max_bytes` are held."""
+    def get(self, key: str, *, max_bytes: int, etag: str | None = None) -> bytes:
+        """Raises `ObjectMissing`, `ObjectTooLarge` before more than `max_bytes` are held, and
+        `ObjectChanged` where the object has another ETag than `etag`."""
         for attempt in range(1, _READ_ATTEMPTS + 1):
-            found = self._open(key)
+            found = self._open(key, etag)
             try:
                 return _read(found, key, max_bytes)
             except (BotoCoreError, OSError) as error:
@@ -137,12 +142,16 @@ class ObjectStore:
         except (BotoCoreError, ClientError) as error:
             raise _unavailable("open bucket", self._bucket, error) from error
 
-    def _open(self, key: str) -> "GetObjectOutputTypeDef":
+    def _open(self, key: str, etag: str | None) -> "GetObjectOutputTypeDef":
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=key)
+            if etag is None:
+                return self._client.get_object(Bucket=self._bucket, Key=key)
+            return self._client.get_object(Bucket=self._bucket, Key=key, IfMatch=f'"{etag}"')
         except (BotoCoreError, ClientError) as error:
             if _is_missing(error):
                 raise ObjectMissing(f"no such object: {key}") from error
+            if isinstance(error, ClientError) and _status(error) == 412:
+                raise ObjectChanged(f"not what it was: {key}") from error
             raise _unavailable("get", key, error) from error
 
     def _delete_batch(self, keys: Sequence[str]) -> None:

@@ -23,19 +23,35 @@ class RunpodStatus(StrEnum):
 
 
 class RunpodError(Exception):
-    """A call did not succeed; the message holds neither key nor body."""
+    """A call did not succeed; the message holds neither key nor body.
+
+    RunpodError
+    ├── RunpodTransient    nothing happened; the same call may succeed later
+    ├── RunpodAmbiguous    it may have happened: the answer was lost or says nothing
+    ├── RunpodDenied       401, 403: the key is wrong, for every call, until an operator mends it
+    ├── RunpodRefused      the request itself is refused; repeating it changes nothing
+    └── RunpodForgotten    404: expired, or never there
+    """
 
 
 class RunpodTransient(RunpodError):
-    """Busy or unreachable: the same call may succeed later."""
+    pass
+
+
+class RunpodAmbiguous(RunpodError):
+    pass
+
+
+class RunpodDenied(RunpodError):
+    pass
 
 
 class RunpodRefused(RunpodError):
-    """The request itself is refused; repeating it changes nothing."""
+    pass
 
 
 class RunpodForgotten(RunpodError):
-    """404: expired, or never there."""
+    pass
 
 
 class Submitted(Struct, frozen=True):
@@ -43,27 +59,58 @@ class Submitted(Struct, frozen=True):
 
 
 class RunpodJob(Struct, frozen=True):
-    """`output` is what the handler returned; Runpod may add fields at any time."""
+    """`output` is what the handler returned, `retries` how often Runpod began it again by itself.
+
+    Runpod may add fields at any time.
+    """
 
     status: RunpodStatus
     output: msgspec.Raw = msgspec.Raw(b"null")
     error: msgspec.Raw = msgspec.Raw(b"null")
+    retries: int = 0
 
 
-# Cloudflare stands in front and answers 520-524 for a backend in trouble.
-_TRANSIENT = {408, 425, 429, 500, 502, 503, 504, *range(520, 525)}
+class Workers(Struct, frozen=True):
+    """How many workers an endpoint has in each state."""
+
+    idle: int = 0
+    initializing: int = 0
+    ready: int = 0
+    running: int = 0
+    throttled: int = 0
+    unhealthy: int = 0
+
+    @property
+    def usable(self) -> int:
+        return self.idle + self.ready + self.running
+
+
+class EndpointHealth(Struct, frozen=True):
+    workers: Workers = Workers()
+
+
+_TURNED_AWAY = {408, 425, 429}
+# Cloudflare stands in front and answers 520-524 for a backend in trouble; the backend may have
+# taken the request all the same.
+_BROKEN = {500, 502, 503, 504, *range(520, 525)}
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class RunpodClient:
-    """`base_url` is `https://api.runpod.ai/v2`, or an emulator's."""
+    """`base_url` is `https://api.runpod.ai/v2`, or an emulator's; `timeout` in seconds."""
 
     def __init__(
-        self, base_url: str, api_key: str, *, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        timeout: float = 15.0,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
             base_url=base_url,
             headers={"Authorization": f"Bearer {api_key}"},
-            timeout=httpx.Timeout(15, connect=5),
+            timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)),
             transport=transport,
             trust_env=False,
         )
@@ -85,6 +132,10 @@ class RunpodClient:
     async def cancel(self, endpoint_id: str, runpod_job_id: str) -> None:
         await self._call("POST", f"/{endpoint_id}/cancel/{runpod_job_id}", RunpodJob)
 
+    async def workers(self, endpoint_id: str) -> Workers:
+        """GET /health."""
+        return (await self._call("GET", f"/{endpoint_id}/health", EndpointHealth)).workers
+
     async def close(self) -> None:
         await self._http.aclose()
 
@@ -93,17 +144,25 @@ class RunpodClient:
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             response = await self._http.request(method, path, content=content, headers=headers)
-        except httpx.HTTPError as error:
+        except _NEVER_SENT as error:
             raise RunpodTransient(f"{method} failed: {type(error).__name__}") from error
-        status = response.status_code
-        if status == 404:
-            raise RunpodForgotten(f"{method} answered 404")
-        if status in _TRANSIENT or status in {401, 403}:
-            # A wrong key is an operator's mistake: jobs wait for it to be mended.
-            raise RunpodTransient(f"{method} answered {status}")
-        if not response.is_success:
-            raise RunpodRefused(f"{method} answered {status}")
+        except httpx.HTTPError as error:
+            raise RunpodAmbiguous(f"{method} failed: {type(error).__name__}") from error
+        _check(method, response.status_code)
         try:
             return msgspec.json.decode(response.content, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise RunpodTransient(f"{method} answered something else than documented") from error
+            raise RunpodAmbiguous(f"{method} answered something else than documented") from error
+
+
+def _check(method: str, status: int) -> None:
+    if 200 <= status < 300:
+        return
+    text = f"{method} answered {status}"
+    if status == 404:
+        raise RunpodForgotten(text)
+    if status in {401, 403}:
+        raise RunpodDenied(text)
+    if status in _TURNED_AWAY:
+        raise RunpodTransient(text)
+    raise RunpodAmbiguous(text) if status in _BROKEN else RunpodRefused(text)

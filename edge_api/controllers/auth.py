@@ -20,7 +20,7 @@ Caller = Request[str, object, State]
 """A request whose `user` is the id of the account behind the token."""
 
 
-def authenticated(connection: Connection, _: BaseRouteHandler) -> None:
+async def authenticated(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: put the caller's user id into the scope, or raise a 401."""
     header = connection.headers.get("authorization", "")
     if not header.strip():
@@ -32,7 +32,7 @@ def authenticated(connection: Connection, _: BaseRouteHandler) -> None:
     connection.scope["user"] = services.accounts.authenticate(token.strip())
 
 
-def json_only(connection: Connection, _: BaseRouteHandler) -> None:
+async def json_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: a body that says it is something else than JSON is refused before it is read."""
     media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):

@@ -14,13 +14,14 @@ from edge_api.domain.errors import (
     Superseded,
 )
 from edge_api.domain.jobs import JobStatus
+from edge_api.services.attempts import Policy
+from edge_api.services.results import check_keys
 from edge_api.services.settlement import record_result
 from edge_api.settings import Secret
 from edge_api.storage.database import Database
-from edge_api.storage.dispatches import find_dispatch, last_attempt
-from edge_api.storage.jobs import Job, find_job
-from shared.keys import output_key, preview_key
-from shared.messages import ItemResult, ItemStatus, idempotency_key
+from edge_api.storage.dispatches import find_dispatch, last_attempt, record_life
+from edge_api.storage.jobs import find_job
+from shared.messages import ItemResult
 from shared.rules import Problem
 from shared.signing import InvalidSignature, verify
 
@@ -28,8 +29,9 @@ from shared.signing import InvalidSignature, verify
 class Callbacks:
     """Receives what the handler reports."""
 
-    def __init__(self, database: Database, secrets: Sequence[Secret]) -> None:
+    def __init__(self, database: Database, secrets: Sequence[Secret], policy: Policy) -> None:
         self._database = database
+        self._policy = policy
         self._secrets = [secret.reveal() for secret in secrets]
 
     async def receive(self, job_id: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -42,7 +44,7 @@ class Callbacks:
         except InvalidSignature as error:
             raise CallbackUnauthorized(str(error)) from error
         result = _parse(body)
-        return await self._database.write(apply_callback, job_id, result, time.time())
+        return await self._database.write(apply_callback, job_id, result, self._policy, time.time())
 
 
 def _parse(body: bytes) -> ItemResult:
@@ -52,8 +54,11 @@ def _parse(body: bytes) -> ItemResult:
         raise InvalidRequest([Problem("body", str(error))]) from error
 
 
-def apply_callback(connection: Connection, job_id: str, result: ItemResult, now: float) -> bool:
-    job = find_job(connection, job_id)
+def apply_callback(
+    connection: Connection, job_id: str, result: ItemResult, policy: Policy, now: float
+) -> bool:
+    # Locked, so that no attempt is replaced between the check and what it reports.
+    job = find_job(connection, job_id, lock=True)
     if job is None:
         raise JobNotFound
     dispatch = find_dispatch(connection, result.dispatch_id)
@@ -64,21 +69,7 @@ def apply_callback(connection: Connection, job_id: str, result: ItemResult, now:
         raise AlreadyCanceled
     if dispatch.attempt < last_attempt(connection, job_id):
         raise Superseded
-    return record_result(connection, job_id, result, now)
-
-
-def check_keys(job: Job, result: ItemResult) -> None:
-    """Raise CallbackUnauthorized unless every key in a result belongs to this job and item."""
-    if not 0 <= result.idx < job.total_items:
-        raise CallbackUnauthorized("idx is not this job's")
-    if result.idempotency_key != idempotency_key(job.id, result.idx, result.attempt):
-        raise CallbackUnauthorized("idempotency_key is not this job's")
-    owner = (job.user_id, job.id, result.idx)
-    failed = result.status is ItemStatus.FAILED
-    _check_key("output_key", result.output_key, output_key(*owner), optional=failed)
-    _check_key("preview_key", result.preview_key, preview_key(*owner), optional=failed)
-
-
-def _check_key(name: str, sent: str | None, own: str, *, optional: bool) -> None:
-    if sent != own and not (optional and sent is None):
-        raise CallbackUnauthorized(f"{name} is not this job's")
+    lease = now + policy.patience.stall
+    record_life(connection, dispatch.id, result.runpod_job_id, now, lease)
+    last = policy.last_chance(dispatch)
+    return record_result(connection, job_id, result, now, last_chance=last)

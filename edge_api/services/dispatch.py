@@ -7,41 +7,39 @@ import time
 
 from sqlalchemy import Connection
 
-from edge_api.clients.runpod import RunpodClient, RunpodError, RunpodTransient
+from edge_api.clients.runpod import (
+    RunpodAmbiguous,
+    RunpodClient,
+    RunpodDenied,
+    RunpodError,
+    RunpodTransient,
+)
 from edge_api.domain.jobs import WORKING
-from edge_api.services.settlement import abandon_items
+from edge_api.services.attempts import MAX_TRIES, NOT_DISPATCHED, give_up
+from edge_api.services.breaker import after_failure, room
 from edge_api.settings import Settings
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import (
+    IN_DOUBT,
     Dispatch,
     DispatchState,
     claim_new,
     move,
     record_refused,
     record_submitted,
+    record_uncertain,
 )
-from edge_api.storage.jobs import find_job, pending_indices
+from edge_api.storage.endpoints import close_breaker
+from edge_api.storage.jobs import find_job, pending_inputs
 from shared.keys import input_key, output_key, preview_key
-from shared.messages import SCHEMA_VERSION, ItemError, ItemMessage, JobMessage
+from shared.messages import SCHEMA_VERSION, ItemMessage, JobMessage
 
 logger = logging.getLogger(__name__)
 
-LEASE = 60.0
-"""Seconds a dispatcher may take for one submit (its client gives up after 15)."""
-
 BATCH = 16
-MAX_TRIES = 12
-"""With the backoff below about eight minutes of Runpod not answering."""
 
 FIRST_POLL = 2.0
 """Seconds after the submit: soon enough to show that work has begun."""
-
-QUEUE_BUDGET = 3600.0
-SECONDS_PER_JOB, SECONDS_PER_ITEM = 300.0, 30.0
-
-NOT_DISPATCHED = ItemError(
-    "DISPATCH_FAILED", "The photo could not be handed to a worker; the credit came back.", True
-)
 
 
 class Dispatcher:
@@ -51,33 +49,42 @@ class Dispatcher:
         self._database = database
         self._runpod = runpod
         self._settings = settings
+        self._endpoint = settings.runpod_endpoint_id
+        self._patience = settings.patience
 
     async def step(self) -> bool:
         """Submit one batch; True where there may be more."""
-        claimed = await self._database.write(claim_new, time.time(), LEASE, BATCH)
+        claimed = await self._database.write(self._claim, time.time())
         await asyncio.gather(*(self._submit(dispatch) for dispatch in claimed))
         return len(claimed) == BATCH
+
+    def _claim(self, connection: Connection, now: float) -> list[Dispatch]:
+        limit = room(connection, self._endpoint, BATCH, self._patience.breaker, now)
+        if not limit:
+            return []
+        return claim_new(connection, self._endpoint, now, self._patience.submit, limit)
 
     async def _submit(self, dispatch: Dispatch) -> None:
         message = await self._database.read(build_message, dispatch, self._settings)
         if message is None:
-            await self._database.write(
-                move, dispatch.id, (DispatchState.SUBMITTING,), DispatchState.ENDED
-            )
+            await self._database.write(move, dispatch.id, IN_DOUBT, DispatchState.ENDED)
             return
-        timeout = SECONDS_PER_JOB + SECONDS_PER_ITEM * len(message.items)
-        endpoint = self._settings.runpod_endpoint_id
+        timeout = self._patience.job + self._patience.item * len(message.items)
+        ttl = self._patience.queue + timeout
         try:
             runpod_job_id = await self._runpod.submit(
-                endpoint, message, execution_timeout=timeout, ttl=QUEUE_BUDGET + timeout
+                self._endpoint, message, execution_timeout=timeout, ttl=ttl
             )
         except RunpodError as error:
-            await self._database.write(refuse_dispatch, dispatch, error, time.time())
+            await self._database.write(
+                refuse_dispatch, dispatch, error, self._settings, time.time()
+            )
             return
-        now = time.time()
-        await self._database.write(
-            record_submitted, dispatch.id, endpoint, runpod_job_id, now, now + FIRST_POLL
-        )
+        if not await self._database.write(
+            accept_dispatch, dispatch, self._endpoint, runpod_job_id, ttl, time.time()
+        ):
+            await self._withdraw(runpod_job_id)  # its account was erased meanwhile
+            return
         logger.info(
             "job dispatched",
             extra={
@@ -88,6 +95,12 @@ class Dispatcher:
             },
         )
 
+    async def _withdraw(self, runpod_job_id: str) -> None:
+        try:
+            await self._runpod.cancel(self._endpoint, runpod_job_id)
+        except RunpodError as error:
+            logger.warning("nobody's work goes on", extra={"reason": str(error)})
+
 
 def build_message(
     connection: Connection, dispatch: Dispatch, settings: Settings
@@ -96,7 +109,6 @@ def build_message(
     job = find_job(connection, dispatch.job_id)
     if job is None or job.status not in WORKING or job.concepts is None:
         return None
-    indices = pending_indices(connection, job.id)
     owner = (job.user_id, job.id)
     return JobMessage(
         schema_version=SCHEMA_VERSION,
@@ -109,9 +121,13 @@ def build_message(
         protect=job.protect or [],
         items=[
             ItemMessage(
-                idx, input_key(*owner, idx), output_key(*owner, idx), preview_key(*owner, idx)
+                idx,
+                input_key(*owner, idx),
+                output_key(*owner, idx),
+                preview_key(*owner, idx),
+                input_etag=etag,
             )
-            for idx in indices
+            for idx, etag in pending_inputs(connection, job.id)
         ],
         callback_url=f"{settings.public_url}/jobs/{job.id}/callback",
         idempotency_prefix=job.id,
@@ -119,22 +135,40 @@ def build_message(
     )
 
 
-def refuse_dispatch(
-    connection: Connection, dispatch: Dispatch, error: RunpodError, now: float
-) -> None:
-    """Try again later, or give up and refund where that cannot help."""
-    logger.warning(
-        "dispatch refused",
-        extra={"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "reason": str(error)},
+def accept_dispatch(
+    connection: Connection,
+    dispatch: Dispatch,
+    endpoint_id: str,
+    runpod_job_id: str,
+    ttl: float,
+    now: float,
+) -> bool:
+    """Runpod took it. False where the row is gone."""
+    close_breaker(connection, endpoint_id)
+    return record_submitted(
+        connection, dispatch.id, runpod_job_id, now, now + FIRST_POLL, now + ttl
     )
-    if isinstance(error, RunpodTransient) and dispatch.tries < MAX_TRIES:
-        record_refused(connection, dispatch.id, str(error), now + backoff(dispatch.tries))
-        return
-    states = (DispatchState.SUBMITTING,)
-    if move(connection, dispatch.id, states, DispatchState.ENDED, str(error)):
-        abandon_items(connection, dispatch.job_id, NOT_DISPATCHED, now)
 
 
-def backoff(tries: int) -> float:
-    """Seconds before the next try: 1, 2, 4 … 60, ± 20 % so that many rows do not come at once."""
-    return min(60.0, 2.0 ** (tries - 1)) * random.uniform(0.8, 1.2)  # noqa: S311
+def refuse_dispatch(
+    connection: Connection, dispatch: Dispatch, error: RunpodError, settings: Settings, now: float
+) -> None:
+    """Try again later, wait for a sign of life, or give up and refund where neither can help."""
+    patience, text = settings.patience, str(error)
+    extra = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "reason": text}
+    logger.warning("dispatch refused", extra=extra)
+    after_failure(connection, settings.runpod_endpoint_id, error, patience.breaker, now)
+    if isinstance(error, RunpodAmbiguous):
+        record_uncertain(connection, dispatch.id, text, now + patience.uncertain)
+    elif isinstance(error, RunpodDenied):
+        record_refused(connection, dispatch.id, text, now + patience.breaker, counted=False)
+    elif isinstance(error, RunpodTransient) and dispatch.tries < MAX_TRIES:
+        pause = backoff(dispatch.tries, patience.backoff)
+        record_refused(connection, dispatch.id, text, now + pause)
+    else:
+        give_up(connection, dispatch, text, now, NOT_DISPATCHED)
+
+
+def backoff(tries: int, most: float = 60.0) -> float:
+    """Seconds before the next try: 1, 2, 4 … `most`, ± 20 % so that rows do not come at once."""
+    return min(most, 2.0 ** (tries - 1)) * random.uniform(0.8, 1.2)  # noqa: S311

@@ -25,8 +25,10 @@ from edge_api.domain.errors import (
 )
 from edge_api.domain.ids import new_id
 from edge_api.domain.jobs import CONFIRMED, EXECUTED, JobStatus
+from edge_api.services.links import Links
 from edge_api.services.rules import known_preset
 from edge_api.services.settlement import cancel_job
+from edge_api.services.uploads import sort_uploads
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import insert_dispatch
 from edge_api.storage.jobs import (
@@ -43,11 +45,12 @@ from edge_api.storage.jobs import (
     oldest_created_job_id,
     open_job_ids,
     queue_job,
+    remember_inputs,
 )
 from edge_api.storage.ledger import Kind, move_credits
 from edge_api.storage.rules import find_rule
 from edge_api.storage.users import find_user, take_job_slot
-from shared.keys import InvalidKey, input_prefix, parse_key
+from shared.keys import input_prefix
 from shared.objects import ObjectInfo, StorageUnavailable
 from shared.presets import Preset, UnknownTemplate
 from shared.rules import (
@@ -83,8 +86,11 @@ class ExecuteRequest(Struct, frozen=True):
 class Jobs:
     """Every method takes the caller's user id: a foreign job is not found."""
 
-    def __init__(self, database: Database, objects: ObjectLister, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectLister, links: Links, wake: Callable[[], None]
+    ) -> None:
         self._database = database
+        self._links = links
         self._objects = objects
         self._wake_dispatcher = wake
 
@@ -105,16 +111,19 @@ class Jobs:
         return await self._database.read(list_jobs, user_id, limit, before)
 
     async def confirm(self, user_id: str, job_id: str) -> Job:
-        """Check that every photo is in the bucket. Raises InvalidTransition with those missing."""
+        """Check that every photo is in the bucket, and remember each by its ETag.
+
+        Raises InvalidTransition, which names those that are not there with a fresh URL for each.
+        """
         job = await self._database.read(read_owned_job, user_id, job_id)
+        etags: dict[int, str] = {}
         if job.status is JobStatus.CREATED:
-            missing = await self._missing_inputs(job)
-            if missing:
-                raise InvalidTransition(
-                    f"{len(missing)} of {job.total_items} photos have not been uploaded.",
-                    {"missing": missing},
-                )
-        return await self._database.write(confirm_job, user_id, job_id, time.time())
+            uploads = sort_uploads(await self._list_inputs(job), job.total_items)
+            if wrong := uploads.wrong:
+                links = await self._links.uploads(user_id, job_id, wrong)
+                raise InvalidTransition(uploads.describe(), uploads.details(links))
+            etags = uploads.etags
+        return await self._database.write(confirm_job, user_id, job_id, etags, time.time())
 
     async def execute(self, user_id: str, job_id: str, request: ExecuteRequest) -> Job:
         """Fix what the job runs with and put it into the outbox."""
@@ -127,22 +136,13 @@ class Jobs:
         self._wake_dispatcher()
         return job
 
-    async def _missing_inputs(self, job: Job) -> list[int]:
+    async def _list_inputs(self, job: Job) -> list[ObjectInfo]:
         prefix = input_prefix(job.user_id, job.id)
         try:
             async with asyncio.timeout(LISTING_TIMEOUT):
-                found = await asyncio.to_thread(self._objects.list, prefix)
+                return await asyncio.to_thread(self._objects.list, prefix)
         except (StorageUnavailable, TimeoutError) as error:
             raise Unavailable("The object store does not answer; try again.") from error
-        present = {_index(info.key) for info in found if info.size > 0}
-        return [idx for idx in range(job.total_items) if idx not in present]
-
-
-def _index(key: str) -> int | None:
-    try:
-        return parse_key(key).idx
-    except InvalidKey:
-        return None
 
 
 def reserve_job(
@@ -201,9 +201,12 @@ def read_item(connection: Connection, user_id: str, job_id: str, idx: int) -> tu
     return job, item
 
 
-def confirm_job(connection: Connection, user_id: str, job_id: str, now: float) -> Job:
+def confirm_job(
+    connection: Connection, user_id: str, job_id: str, etags: Mapping[int, str], now: float
+) -> Job:
     read_owned_job(connection, user_id, job_id)
-    advance_job(connection, job_id, JobStatus.UPLOADED, confirmed_at=now)
+    if advance_job(connection, job_id, JobStatus.UPLOADED, confirmed_at=now) is not None:
+        remember_inputs(connection, job_id, etags)
     job = read_owned_job(connection, user_id, job_id)
     if job.status not in CONFIRMED:
         raise AlreadyCanceled

@@ -1,10 +1,9 @@
-"""Asks Runpod about submitted work, so that a lost callback or worker leaves no job hanging."""
+"""Looks after attempts that were submitted, so that nothing lost leaves a job hanging."""
 
 import asyncio
 import logging
 import time
 
-import msgspec
 from sqlalchemy import Connection
 
 from edge_api.clients.runpod import (
@@ -14,73 +13,76 @@ from edge_api.clients.runpod import (
     RunpodJob,
     RunpodStatus,
 )
-from edge_api.domain.errors import CallbackUnauthorized
-from edge_api.domain.ids import new_id
-from edge_api.domain.jobs import WORKING
-from edge_api.services.callbacks import check_keys
-from edge_api.services.settlement import abandon_items, record_result
+from edge_api.services.attempts import (
+    NO_WORKER,
+    Policy,
+    apply_status,
+    give_up,
+    overdue,
+    pause,
+    resend,
+    retry_or_abandon,
+)
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import (
     Dispatch,
     DispatchState,
-    claim_submitted,
-    insert_dispatch,
+    claim_due,
     move,
     postpone,
+    postpone_cancel,
 )
-from edge_api.storage.jobs import find_job, pending_indices, touch_working_job
-from shared.messages import ItemError, ItemResult, JobSummary
+from edge_api.storage.jobs import find_job
 
 logger = logging.getLogger(__name__)
 
-LEASE = 60.0
 BATCH = 32
-CANCEL_GRACE = 120.0
-"""Seconds in which a submit under way may still tell us which Runpod job to cancel."""
-
-WORKER_LOST = ItemError(
-    "WORKER_LOST", "The worker stopped before this photo was finished; the credit came back.", True
-)
 
 
 class Reconciler:
     """Polls `/status` well inside Runpod's retention; several may run side by side."""
 
-    def __init__(self, database: Database, runpod: RunpodClient, max_attempts: int) -> None:
+    def __init__(self, database: Database, runpod: RunpodClient, policy: Policy) -> None:
         self._database = database
         self._runpod = runpod
-        self._max_attempts = max_attempts
+        self._policy = policy
 
     async def step(self) -> bool:
         """Look at one batch of due rows; True where there may be more."""
-        claimed = await self._database.write(claim_submitted, time.time(), LEASE, BATCH)
+        claimed = await self._database.write(
+            claim_due, time.time(), self._policy.patience.look, BATCH
+        )
         await asyncio.gather(*(self._look(dispatch) for dispatch in claimed))
         return len(claimed) == BATCH
 
     async def _look(self, dispatch: Dispatch) -> None:
         try:
-            if dispatch.state is DispatchState.CANCELING:
-                await self._cancel(dispatch)
-            else:
-                await self._ask(dispatch)
+            match dispatch.state:
+                case DispatchState.CANCELING:
+                    await self._cancel(dispatch)
+                case DispatchState.SUBMITTED:
+                    await self._ask(dispatch)
+                case _:
+                    await self._database.write(resend, dispatch, "no sign of life", time.time())
         except RunpodForgotten:
             await self._database.write(
-                retry_or_abandon, dispatch, "forgotten", self._max_attempts, time.time()
+                retry_or_abandon, dispatch, "forgotten", self._policy, time.time()
             )
         except RunpodError as error:
             logger.warning(
                 "status unknown", extra={"dispatch_id": dispatch.id, "reason": str(error)}
             )
+            later = time.time() + pause(dispatch, time.time())
+            await self._database.write(postpone, dispatch.id, later)
+            await self._database.write(postpone_cancel, dispatch.id, later)
 
     async def _cancel(self, dispatch: Dispatch) -> None:
         if dispatch.endpoint_id is not None and dispatch.runpod_job_id is not None:
-            try:
-                await self._runpod.cancel(dispatch.endpoint_id, dispatch.runpod_job_id)
-            except RunpodForgotten:
-                logger.info("nothing left to cancel", extra={"dispatch_id": dispatch.id})
+            await self._tell(dispatch)
         elif dispatch.submitted_at is None and not await self._database.read(
-            canceled_before, dispatch.job_id, time.time() - CANCEL_GRACE
+            canceled_before, dispatch.job_id, time.time() - self._policy.patience.cancel
         ):
+            await self._database.write(postpone_cancel, dispatch.id, time.time() + 2.0)
             return
         await self._database.write(
             move, dispatch.id, (DispatchState.CANCELING,), DispatchState.ENDED
@@ -90,86 +92,55 @@ class Reconciler:
         assert dispatch.endpoint_id is not None
         assert dispatch.runpod_job_id is not None
         answer = await self._runpod.status(dispatch.endpoint_id, dispatch.runpod_job_id)
-        await self._database.write(apply_status, dispatch, answer, self._max_attempts, time.time())
+        reason = overdue(dispatch, answer, self._policy, time.time())
+        if reason is None and answer.status is RunpodStatus.IN_QUEUE:
+            reason = await self._stuck(dispatch)
+        if reason is None:
+            await self._database.write(apply_status, dispatch, answer, self._policy, time.time())
+            return
+        await self._tell(dispatch)
+        await self._database.write(end_overdue, dispatch, answer, reason, self._policy, time.time())
+
+    async def _stuck(self, dispatch: Dispatch) -> str | None:
+        """A job that waits although workers are there is sent again; without workers it waits."""
+        waited = time.time() - (dispatch.submitted_at or time.time())
+        if waited < self._policy.patience.stuck:
+            return None
+        assert dispatch.endpoint_id is not None
+        workers = await self._runpod.workers(dispatch.endpoint_id)
+        if workers.usable:
+            return "stuck in the queue"
+        logger.error(
+            "no worker takes jobs",
+            extra={"endpoint_id": dispatch.endpoint_id, "throttled": workers.throttled},
+        )
+        return None
+
+    async def _tell(self, dispatch: Dispatch) -> None:
+        """Have Runpod drop it. Raises RunpodError where it may go on."""
+        assert dispatch.endpoint_id is not None
+        assert dispatch.runpod_job_id is not None
+        try:
+            await self._runpod.cancel(dispatch.endpoint_id, dispatch.runpod_job_id)
+        except RunpodForgotten:
+            logger.info("nothing left to cancel", extra={"dispatch_id": dispatch.id})
+
+
+def end_overdue(
+    connection: Connection,
+    dispatch: Dispatch,
+    answer: RunpodJob,
+    reason: str,
+    policy: Policy,
+    now: float,
+) -> None:
+    """What Runpod was told to drop goes to another worker; what none began for so long does not."""
+    if answer.status is RunpodStatus.IN_QUEUE and reason == "never begun":
+        give_up(connection, dispatch, reason, now, NO_WORKER)
+    else:
+        retry_or_abandon(connection, dispatch, reason, policy, now)
 
 
 def canceled_before(connection: Connection, job_id: str, moment: float) -> bool:
     job = find_job(connection, job_id)
     return job is None or job.ended_at is None or job.ended_at < moment
-
-
-def apply_status(
-    connection: Connection, dispatch: Dispatch, answer: RunpodJob, max_attempts: int, now: float
-) -> None:
-    """Bring a job in line with what Runpod says of it."""
-    match answer.status:
-        case RunpodStatus.IN_QUEUE:
-            postpone(connection, dispatch.id, now + _pause(dispatch, now))
-        case RunpodStatus.IN_PROGRESS | RunpodStatus.RUNNING:
-            touch_working_job(connection, dispatch.job_id, now)
-            postpone(connection, dispatch.id, now + _pause(dispatch, now))
-        case RunpodStatus.COMPLETED:
-            apply_output(connection, dispatch, answer.output, now)
-            retry_or_abandon(connection, dispatch, "incomplete", max_attempts, now)
-        case RunpodStatus.FAILED | RunpodStatus.TIMED_OUT | RunpodStatus.CANCELLED:
-            retry_or_abandon(connection, dispatch, answer.status.lower(), max_attempts, now)
-
-
-def apply_output(
-    connection: Connection, dispatch: Dispatch, output: msgspec.Raw, now: float
-) -> None:
-    """Take over the items of a handler's summary whose callbacks did not arrive."""
-    try:
-        items = msgspec.json.decode(output, type=JobSummary).items
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        logger.warning(
-            "output is no summary", extra={"dispatch_id": dispatch.id, "reason": str(error)}
-        )
-        return
-    job = find_job(connection, dispatch.job_id)
-    for result in items:
-        if job is not None and _belongs(dispatch, result):
-            try:
-                check_keys(job, result)
-            except CallbackUnauthorized as error:
-                logger.warning(str(error), extra={"dispatch_id": dispatch.id})
-            else:
-                record_result(connection, job.id, result, now)
-
-
-def _belongs(dispatch: Dispatch, result: ItemResult) -> bool:
-    return (result.dispatch_id, result.attempt) == (dispatch.id, dispatch.attempt)
-
-
-def retry_or_abandon(
-    connection: Connection, dispatch: Dispatch, reason: str, max_attempts: int, now: float
-) -> None:
-    """Send what is still missing again as the next attempt, or fail and refund it."""
-    job = find_job(connection, dispatch.job_id, lock=True)
-    working = job is not None and job.status in WORKING
-    if not working or not pending_indices(connection, dispatch.job_id):
-        move(connection, dispatch.id, (DispatchState.SUBMITTED,), DispatchState.ENDED)
-        return
-    again = dispatch.attempt < max_attempts
-    target = DispatchState.SUPERSEDED if again else DispatchState.ENDED
-    if not move(connection, dispatch.id, (DispatchState.SUBMITTED,), target, reason):
-        return
-    logger.warning(
-        "attempt lost",
-        extra={
-            "job_id": dispatch.job_id,
-            "dispatch_id": dispatch.id,
-            "attempt": dispatch.attempt,
-            "reason": reason,
-        },
-    )
-    if again:
-        insert_dispatch(connection, new_id("dispatch"), dispatch.job_id, dispatch.attempt + 1, now)
-    else:
-        abandon_items(connection, dispatch.job_id, WORKER_LOST, now)
-
-
-def _pause(dispatch: Dispatch, now: float) -> float:
-    # A fifth of the age: prompt for short jobs, once a minute for long ones.
-    age = now - (dispatch.submitted_at or now)
-    return min(60.0, max(2.0, age / 5))

@@ -23,12 +23,23 @@ UNEXPLAINED = ItemError(
 )
 
 
-def record_result(connection: Connection, job_id: str, result: ItemResult, now: float) -> bool:
+def record_result(
+    connection: Connection,
+    job_id: str,
+    result: ItemResult,
+    now: float,
+    *,
+    last_chance: bool = True,
+) -> bool:
     """Write how one item ended, and end the job with its last item.
 
-    False, and nothing changed, where the item had ended before or the job takes no results.
+    False, and nothing changed, where the item had ended before or the job takes no results. An
+    item whose failure may pass stays pending unless this was its last chance: the next attempt
+    sends it again.
     """
     if not touch_working_job(connection, job_id, now):
+        return False
+    if result.error is not None and result.error.retryable and not last_chance:
         return False
     if not finish_item(connection, job_id, _explained(result), now):
         return False

@@ -1,10 +1,11 @@
 """Rows of the outbox: attempts to have a job worked on, leased by whichever process comes first."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, or_, select, update
 
 from edge_api.storage.tables import dispatches
 
@@ -12,16 +13,29 @@ from edge_api.storage.tables import dispatches
 class DispatchState(StrEnum):
     NEW = "new"  # waits to be submitted from next_at on
     SUBMITTING = "submitting"  # leased by a dispatcher until next_at
+    UNCERTAIN = "uncertain"  # Runpod may have it or not; a sign of life is awaited until next_at
     SUBMITTED = "submitted"  # Runpod has it; asked for its status from next_at on
     CANCELING = "canceling"  # the job was canceled; Runpod is told
     SUPERSEDED = "superseded"  # a later attempt took its place
     ENDED = "ended"  # nothing is left to do
 
 
-LIVE = (DispatchState.NEW, DispatchState.SUBMITTING, DispatchState.SUBMITTED)
+LIVE = (
+    DispatchState.NEW,
+    DispatchState.SUBMITTING,
+    DispatchState.UNCERTAIN,
+    DispatchState.SUBMITTED,
+)
+IN_DOUBT = (DispatchState.SUBMITTING, DispatchState.UNCERTAIN)
+"""Runpod may have it. A dispatcher whose lease ran out died before or after its call."""
 
 
 class Dispatch(Struct, frozen=True):
+    """`tries` counts submits of the job's work, `strikes` the attempts whose worker was lost.
+
+    `lease_until` (Unix seconds) is when this attempt counts as lost without another sign of life.
+    """
+
     id: str
     job_id: str
     attempt: int
@@ -29,14 +43,23 @@ class Dispatch(Struct, frozen=True):
     endpoint_id: str | None
     runpod_job_id: str | None
     tries: int
+    strikes: int
     submitted_at: float | None
+    lease_until: float | None
 
 
 _COLUMNS = [dispatches.c[name] for name in Dispatch.__struct_fields__]
 
 
 def insert_dispatch(
-    connection: Connection, dispatch_id: str, job_id: str, attempt: int, now: float
+    connection: Connection,
+    dispatch_id: str,
+    job_id: str,
+    attempt: int,
+    now: float,
+    *,
+    tries: int = 0,
+    strikes: int = 0,
 ) -> None:
     connection.execute(
         insert(dispatches).values(
@@ -44,7 +67,8 @@ def insert_dispatch(
             job_id=job_id,
             attempt=attempt,
             state=DispatchState.NEW,
-            tries=0,
+            tries=tries,
+            strikes=strikes,
             next_at=now,
             created_at=now,
         )
@@ -54,6 +78,13 @@ def insert_dispatch(
 def find_dispatch(connection: Connection, dispatch_id: str) -> Dispatch | None:
     row = connection.execute(select(*_COLUMNS).where(dispatches.c.id == dispatch_id)).one_or_none()
     return None if row is None else _dispatch(row)
+
+
+def list_dispatches(connection: Connection, job_id: str) -> list[Dispatch]:
+    rows = connection.execute(
+        select(*_COLUMNS).where(dispatches.c.job_id == job_id).order_by(dispatches.c.attempt)
+    )
+    return [_dispatch(row) for row in rows]
 
 
 def last_attempt(connection: Connection, job_id: str) -> int:
@@ -66,40 +97,38 @@ def last_attempt(connection: Connection, job_id: str) -> int:
     return newest.scalar_one()
 
 
-def claim_new(connection: Connection, now: float, lease: float, limit: int) -> list[Dispatch]:
-    """Lease rows to submit: new ones, and those whose dispatcher died while submitting."""
+def claim_new(
+    connection: Connection, endpoint_id: str, now: float, lease: float, limit: int
+) -> list[Dispatch]:
+    """Lease rows to submit to that endpoint."""
     return _claim(
         connection,
-        (DispatchState.NEW, DispatchState.SUBMITTING),
+        dispatches.c.state == DispatchState.NEW,
         now,
         limit,
         state=DispatchState.SUBMITTING,
+        endpoint_id=endpoint_id,
         next_at=now + lease,
         tries=dispatches.c.tries + 1,
     )
 
 
-def claim_submitted(connection: Connection, now: float, lease: float, limit: int) -> list[Dispatch]:
-    """Lease rows whose status is to be asked, or whose cancellation is to be told."""
-    return _claim(
-        connection,
-        (DispatchState.SUBMITTED, DispatchState.CANCELING),
-        now,
-        limit,
-        next_at=now + lease,
-    )
+def claim_due(connection: Connection, now: float, lease: float, limit: int) -> list[Dispatch]:
+    """Lease rows to look after: a status to ask for, a cancellation to tell, a doubt to end."""
+    looked_after = (*IN_DOUBT, DispatchState.SUBMITTED, DispatchState.CANCELING)
+    return _claim(connection, dispatches.c.state.in_(looked_after), now, limit, next_at=now + lease)
 
 
 def _claim(
     connection: Connection,
-    states: tuple[DispatchState, ...],
+    condition: ColumnElement[bool],
     now: float,
     limit: int,
     **columns: object,
 ) -> list[Dispatch]:
     due = (
         select(dispatches.c.id)
-        .where(dispatches.c.state.in_(states), dispatches.c.next_at <= now)
+        .where(condition, dispatches.c.next_at <= now)
         .order_by(dispatches.c.next_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -113,33 +142,82 @@ def _claim(
 def record_submitted(
     connection: Connection,
     dispatch_id: str,
-    endpoint_id: str,
     runpod_job_id: str,
     now: float,
     next_at: float,
-) -> None:
-    """Runpod took it. A row that was canceled meanwhile keeps its state but learns the id."""
-    connection.execute(
+    lease_until: float,
+) -> bool:
+    """Runpod took it. A row that was canceled or replaced meanwhile keeps its state but learns
+    the id. False where the row is gone."""
+    unleased = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until > lease_until)
+    recorded = connection.execute(
         update(dispatches)
         .where(dispatches.c.id == dispatch_id)
         .values(
-            endpoint_id=endpoint_id, runpod_job_id=runpod_job_id, submitted_at=now, next_at=next_at
+            state=case(
+                (dispatches.c.state.in_(IN_DOUBT), DispatchState.SUBMITTED.value),
+                else_=dispatches.c.state,
+            ),
+            runpod_job_id=runpod_job_id,
+            submitted_at=now,
+            next_at=next_at,
+            # A callback that was faster than Runpod's answer has begun a shorter lease.
+            lease_until=case((unleased, lease_until), else_=dispatches.c.lease_until),
         )
     )
-    move(connection, dispatch_id, (DispatchState.SUBMITTING,), DispatchState.SUBMITTED)
+    return recorded.rowcount == 1
 
 
-def record_refused(connection: Connection, dispatch_id: str, error: str, next_at: float) -> None:
+def record_refused(
+    connection: Connection, dispatch_id: str, error: str, next_at: float, *, counted: bool = True
+) -> None:
     """Runpod did not take it; it is tried again from `next_at` on."""
+    tries = dispatches.c.tries if counted else dispatches.c.tries - 1
     connection.execute(
         update(dispatches)
         .where(dispatches.c.id == dispatch_id, dispatches.c.state == DispatchState.SUBMITTING)
-        .values(state=DispatchState.NEW, next_at=next_at, last_error=error[:500])
+        .values(state=DispatchState.NEW, next_at=next_at, last_error=error[:500], tries=tries)
+    )
+
+
+def record_uncertain(connection: Connection, dispatch_id: str, error: str, next_at: float) -> None:
+    """Nobody knows whether Runpod took it; until `next_at` a callback may tell."""
+    connection.execute(
+        update(dispatches)
+        .where(dispatches.c.id == dispatch_id, dispatches.c.state == DispatchState.SUBMITTING)
+        .values(state=DispatchState.UNCERTAIN, next_at=next_at, last_error=error[:500])
+    )
+
+
+def record_life(
+    connection: Connection, dispatch_id: str, runpod_job_id: str, now: float, lease_until: float
+) -> None:
+    """A worker reported something: its lease begins anew, and doubts about its submit end."""
+    known = func.coalesce(dispatches.c.runpod_job_id, runpod_job_id)
+    connection.execute(
+        update(dispatches)
+        .where(dispatches.c.id == dispatch_id, dispatches.c.state.in_(LIVE))
+        .values(
+            state=DispatchState.SUBMITTED,
+            runpod_job_id=known,
+            submitted_at=func.coalesce(dispatches.c.submitted_at, now),
+            lease_until=lease_until,
+        )
+    )
+
+
+def shorten_lease(connection: Connection, dispatch_id: str, lease_until: float) -> None:
+    """Runpod says that a worker has it. Saying so again does not make it longer."""
+    longer = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until > lease_until)
+    connection.execute(
+        update(dispatches)
+        .where(dispatches.c.id == dispatch_id, longer)
+        .values(lease_until=lease_until)
     )
 
 
 def postpone(connection: Connection, dispatch_id: str, next_at: float) -> None:
-    """Ask about this row again from `next_at` on. One that was canceled meanwhile stays due."""
+    """Look after this row again from `next_at` on. One that was canceled meanwhile stays due."""
     connection.execute(
         update(dispatches)
         .where(dispatches.c.id == dispatch_id, dispatches.c.state == DispatchState.SUBMITTED)
@@ -147,10 +225,18 @@ def postpone(connection: Connection, dispatch_id: str, next_at: float) -> None:
     )
 
 
+def postpone_cancel(connection: Connection, dispatch_id: str, next_at: float) -> None:
+    connection.execute(
+        update(dispatches)
+        .where(dispatches.c.id == dispatch_id, dispatches.c.state == DispatchState.CANCELING)
+        .values(next_at=next_at)
+    )
+
+
 def move(
     connection: Connection,
     dispatch_id: str,
-    states: tuple[DispatchState, ...],
+    states: Sequence[DispatchState],
     target: DispatchState,
     error: str | None = None,
 ) -> bool:
@@ -174,5 +260,5 @@ def end_dispatches(connection: Connection, job_id: str, target: DispatchState, n
     )
 
 
-def _dispatch(row: object) -> Dispatch:
+def _dispatch(row: Row[tuple[object, ...]]) -> Dispatch:
     return msgspec.convert(row, Dispatch, from_attributes=True)

@@ -1,6 +1,6 @@
 """Rows of jobs and items. Every change of state is one conditional UPDATE."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -207,6 +207,26 @@ def pending_indices(connection: Connection, job_id: str) -> list[int]:
         .order_by(items.c.idx)
     )
     return list(rows.scalars())
+
+
+def pending_inputs(connection: Connection, job_id: str) -> list[tuple[int, str | None]]:
+    """The items still missing, each with the ETag that its photo had when it was confirmed."""
+    rows = connection.execute(
+        select(items.c.idx, items.c.input_etag)
+        .where(items.c.job_id == job_id, items.c.status == ItemStatus.PENDING)
+        .order_by(items.c.idx)
+    )
+    return [(row.idx, row.input_etag) for row in rows]
+
+
+def remember_inputs(connection: Connection, job_id: str, etags: Mapping[int, str]) -> None:
+    """Keep what a job's photos were like when their upload was confirmed."""
+    for idx, etag in etags.items():
+        connection.execute(
+            update(items)
+            .where(items.c.job_id == job_id, items.c.idx == idx)
+            .values(input_etag=etag)
+        )
 
 
 def finish_item(connection: Connection, job_id: str, result: ItemResult, now: float) -> bool:

@@ -76,6 +76,7 @@ jobs = Table(
     Column("queued_at", Float, nullable=True),
     Column("started_at", Float, nullable=True),
     Column("ended_at", Float, nullable=True),
+    Column("purged_at", Float, nullable=True),
     CheckConstraint(
         "status IN ('created', 'uploaded', 'queued', 'running', 'done', 'failed', 'canceled')",
         name="status_known",
@@ -102,6 +103,8 @@ items = Table(
     Column("report", JSON(none_as_null=True), nullable=True),
     Column("attempt", Integer, nullable=True),
     Column("ended_at", Float, nullable=True),
+    # The photo as it was when its upload was confirmed: one swapped afterwards is refused.
+    Column("input_etag", String(128), nullable=True),
     CheckConstraint("status IN ('pending', 'done', 'failed')", name="status_known"),
 )
 
@@ -120,12 +123,16 @@ dispatches = Table(
     Column("last_error", String(500), nullable=True),
     Column("created_at", Float, nullable=False),
     Column("submitted_at", Float, nullable=True),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Float, nullable=True),
     UniqueConstraint("job_id", "attempt"),
     CheckConstraint(
-        "state IN ('new', 'submitting', 'submitted', 'canceling', 'superseded', 'ended')",
+        "state IN ('new', 'submitting', 'uncertain', 'submitted', 'canceling', 'superseded',"
+        " 'ended')",
         name="state_known",
     ),
     CheckConstraint("attempt >= 1", name="attempt_positive"),
+    CheckConstraint("tries >= 0 AND strikes >= 0", name="counts_not_negative"),
     Index("ix_dispatches_state_next_at", "state", "next_at"),
 )
 
@@ -143,4 +150,84 @@ billing_events = Table(
     UniqueConstraint("job_id", "kind"),
     CheckConstraint("kind IN ('grant', 'reserve', 'refund', 'adjust')", name="kind_known"),
     CheckConstraint("amount <> 0", name="amount_moves_something"),
+)
+
+# One row for each Runpod endpoint that is in trouble: its circuit breaker.
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("open_until", Float, nullable=False),
+    Column("last_error", String(500), nullable=True),
+    CheckConstraint("failures >= 0", name="failures_not_negative"),
+)
+
+# Items that no attempt could finish, for an operator to look at.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("job_id", String(64), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("dispatch_id", String(64), ForeignKey("dispatches.id"), nullable=False),
+    Column("indices", JSON(none_as_null=True), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("replayed_as", String(64), nullable=True),
+    Column("created_at", Float, nullable=False),
+    Column("resolved_at", Float, nullable=True),
+    CheckConstraint("state IN ('open', 'replayed', 'dropped')", name="state_known"),
+    Index("ix_dead_letters_state_created_at", "state", "created_at"),
+)
+
+# What a request with an Idempotency-Key led to; `result` is null while it is being carried out.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", String(64), ForeignKey("users.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("result", String(64), nullable=True),
+    Column("locked_until", Float, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+)
+
+# Generic cell rate algorithm: the theoretical arrival time of the next call of a key.
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("key", String(128), primary_key=True),
+    Column("arrival", Float, nullable=False, index=True),
+)
+
+# Credits given away on one day (UTC, YYYY-MM-DD).
+credit_budgets = Table(
+    "credit_budgets",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("granted", Integer, nullable=False),
+    CheckConstraint("granted >= 0", name="granted_not_negative"),
+)
+
+# Devices that had their free credits, told by a keyed digest that leads back to nobody.
+granted_devices = Table(
+    "granted_devices",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("granted_at", Float, nullable=False),
+)
+
+# Accounts whose rows are gone and whose objects and running work still have to go.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("runpod_jobs", JSON(none_as_null=True), nullable=False),
+    Column("erased", JSON(none_as_null=True), nullable=False),
+    Column("objects", Integer, nullable=False),
+    Column("next_at", Float, nullable=False, index=True),
+    Column("until", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
 )

@@ -1,6 +1,8 @@
 """What a photo may be, and what decoding it may cost; docs/decoding.md has the measurements."""
 
-MAX_BYTES = 40 * 1024 * 1024
+from shared.messages import MAX_INPUT_BYTES
+
+MAX_BYTES = MAX_INPUT_BYTES
 """A 48-megapixel phone JPEG has 7-20 MB, a 16-bit PNG of 12 megapixels about 40."""
 
 MAX_PIXELS = 50_000_000

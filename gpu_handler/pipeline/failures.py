@@ -6,7 +6,7 @@ from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.imaging.decode import MAX_BYTES, ImageError, ImageErrorCode
 from shared.keys import InvalidKey
 from shared.messages import ItemError
-from shared.objects import ObjectMissing, ObjectTooLarge, StorageUnavailable
+from shared.objects import ObjectChanged, ObjectMissing, ObjectTooLarge, StorageUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,9 @@ def describe(error: Exception) -> ItemError:
             return ItemError(error.code, error.message)
         case ObjectMissing():
             return ItemError("INPUT_MISSING", "The photo is not in the storage. Upload it again.")
+        case ObjectChanged():
+            message = "The photo was replaced after its upload was confirmed. Make a new job."
+            return ItemError("INPUT_CHANGED", message)
         case ObjectTooLarge():
             message = f"The file is too large; at most {MAX_BYTES >> 20} MB are taken."
             return ItemError(ImageErrorCode.IMAGE_TOO_LARGE, message)

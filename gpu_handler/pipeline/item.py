@@ -63,7 +63,13 @@ async def _work(worker: Worker, job: OpenJob, item: ItemMessage, watch: Stopwatc
     job.stop.check()
     worker.device.check()
     data = await worker.lanes.network(
-        watch.timed("download", worker.store.get, item.input_key, max_bytes=MAX_BYTES)
+        watch.timed(
+            "download",
+            worker.store.get,
+            item.input_key,
+            max_bytes=MAX_BYTES,
+            etag=item.input_etag,
+        )
     )
     outputs, finished = await _develop(worker, job, item, data, watch)
     job.stop.check()

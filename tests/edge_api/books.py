@@ -17,7 +17,7 @@ SELECT j.id, j.status, j.total_items, j.done_items, j.failed_items, j.refunded,
        count(*) FILTER (WHERE i.status = 'failed') AS failed,
        (SELECT coalesce(sum(amount), 0) FROM billing_events b WHERE b.job_id = j.id) AS paid,
        (SELECT count(*) FROM dispatches d WHERE d.job_id = j.id
-           AND d.state IN ('new', 'submitting', 'submitted')) AS live
+           AND d.state IN ('new', 'submitting', 'uncertain', 'submitted')) AS live
 FROM jobs j JOIN items i ON i.job_id = j.id WHERE j.created_at >= :since GROUP BY j.id
 """
 

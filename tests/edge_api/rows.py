@@ -25,6 +25,9 @@ from shared.rules import RequestedRule
 NOW = 1_700_000_000.0
 """When everything begins, in Unix seconds: long ago, so that it is due on any clock."""
 
+FOREVER = 4e9
+"""A lease that does not run out on any clock."""
+
 REQUEST = ExecuteRequest({"Wall": RequestedRule("recolor", "oak_a")})
 
 
@@ -38,7 +41,7 @@ def created(connection: Connection, user_id: str, count: int = 2, now: float = N
 
 def uploaded(connection: Connection, user_id: str, count: int = 2, now: float = NOW) -> str:
     job_id = created(connection, user_id, count, now)
-    confirm_job(connection, user_id, job_id, now)
+    confirm_job(connection, user_id, job_id, {}, now)
     return job_id
 
 
@@ -56,8 +59,10 @@ def submitted(connection: Connection, count: int = 2, now: float = NOW) -> tuple
 
 def submit(connection: Connection, job_id: str, now: float = NOW) -> Dispatch:
     """Hand the newest attempt of a job to Runpod."""
-    (claimed,) = [d for d in claim_new(connection, now, 60.0, 100) if d.job_id == job_id]
-    record_submitted(connection, claimed.id, "endpoint1", f"rp-{claimed.id}", now, now + 5)
+    (claimed,) = [
+        d for d in claim_new(connection, "endpoint1", now, 60.0, 100) if d.job_id == job_id
+    ]
+    record_submitted(connection, claimed.id, f"rp-{claimed.id}", now, now + 5, FOREVER)
     return newest(connection, job_id)
 
 

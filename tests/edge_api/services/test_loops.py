@@ -132,7 +132,7 @@ def test_a_refusal_by_runpod_ends_the_job_with_a_refund(eager: Service) -> None:
 
 
 def test_trouble_with_runpod_passes(eager: Service) -> None:
-    eager.runpod.answers += [httpx.Response(503), httpx.ConnectError("refused")]
+    eager.runpod.answers += [httpx.Response(429), httpx.ConnectError("refused")]
     phone = eager.phone()
     job_id = phone.queued_job(1)
     for count in (1, 2):

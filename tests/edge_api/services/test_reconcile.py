@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from edge_api.clients.runpod import RunpodClient, RunpodJob, RunpodStatus
+from edge_api.services.attempts import Policy, apply_status
 from edge_api.services.dispatch import build_message
 from edge_api.services.jobs import cancel_owned_job
-from edge_api.services.reconcile import CANCEL_GRACE, LEASE, Reconciler, apply_status
+from edge_api.services.reconcile import Reconciler
 from edge_api.services.settlement import record_result
 from edge_api.settings import Settings
 from edge_api.storage.addresses import open_database
-from edge_api.storage.dispatches import Dispatch, claim_new, claim_submitted, record_submitted
+from edge_api.storage.dispatches import Dispatch, claim_due, claim_new, record_submitted
 from infra.local.store import ServedStore
 from shared.messages import ItemStatus
 from tests.edge_api import rows
@@ -24,12 +25,14 @@ from tests.edge_api.rows import NOW
 from tests.edge_api.runpod_double import RunpodDouble
 from tests.edge_api.service import environment
 
+LEASE = 60.0
+CANCEL_GRACE = Policy().patience.cancel
 FAILED = ItemStatus.FAILED
 LOST = [RunpodStatus.FAILED, RunpodStatus.TIMED_OUT, RunpodStatus.CANCELLED]
 
 
 def status(connection: Connection, dispatch: Dispatch, answer: RunpodJob, now: float = NOW) -> None:
-    apply_status(connection, dispatch, answer, 3, now)
+    apply_status(connection, dispatch, answer, Policy(), now)
 
 
 def states(connection: Connection, job_id: str) -> list[tuple[int, str]]:
@@ -197,20 +200,20 @@ def test_an_answer_on_its_way_does_not_put_a_cancel_off(
     connection: Connection, said: RunpodStatus
 ) -> None:
     job_id, _ = rows.submitted(connection)
-    (asked,) = claim_submitted(connection, NOW + 300, LEASE, 10)
+    (asked,) = claim_due(connection, NOW + 300, LEASE, 10)
     user = rows.job(connection, job_id).user_id
     cancel_owned_job(connection, user, job_id, NOW + 301)
     status(connection, asked, RunpodJob(said), NOW + 302)
-    (due,) = claim_submitted(connection, NOW + 302, LEASE, 10)
+    (due,) = claim_due(connection, NOW + 302, LEASE, 10)
     assert due.state == "canceling"
 
 
 def test_rows_are_asked_about_when_due_and_leased_meanwhile(connection: Connection) -> None:
     _, dispatch = rows.submitted(connection)
-    assert claim_submitted(connection, NOW + 4.9, LEASE, 10) == []
-    assert [d.id for d in claim_submitted(connection, NOW + 5, LEASE, 10)] == [dispatch.id]
-    assert claim_submitted(connection, NOW + 5 + LEASE - 0.1, LEASE, 10) == []
-    assert [d.id for d in claim_submitted(connection, NOW + 5 + LEASE, LEASE, 10)] == [dispatch.id]
+    assert claim_due(connection, NOW + 4.9, LEASE, 10) == []
+    assert [d.id for d in claim_due(connection, NOW + 5, LEASE, 10)] == [dispatch.id]
+    assert claim_due(connection, NOW + 5 + LEASE - 0.1, LEASE, 10) == []
+    assert [d.id for d in claim_due(connection, NOW + 5 + LEASE, LEASE, 10)] == [dispatch.id]
 
 
 StepReconciler = Callable[[RunpodDouble], None]
@@ -225,7 +228,7 @@ def step(store: ServedStore, database_url: str) -> StepReconciler:
         database = open_database(settings.database_url.reveal())
         client = RunpodClient(settings.runpod_base_url, "key", transport=runpod.transport)
         try:
-            await Reconciler(database, client, settings.max_attempts).step()
+            await Reconciler(database, client, Policy()).step()
         finally:
             await client.close()
             await database.close()
@@ -304,7 +307,7 @@ def test_a_cancel_waits_for_the_id_that_a_submit_may_still_bring(
     canceled_at = time.time() - (CANCEL_GRACE + 10 if grace_over else 0)
     with engine.begin() as connection:
         job_id = rows.queued(connection, rows.new_user(connection))
-        claim_new(connection, NOW, LEASE, 10)
+        claim_new(connection, "endpoint1", NOW, LEASE, 10)
         cancel_owned_job(connection, rows.job(connection, job_id).user_id, job_id, canceled_at)
     runpod = RunpodDouble()
     step(runpod)
@@ -318,9 +321,9 @@ def test_a_job_submitted_after_its_cancel_is_canceled_too(
 ) -> None:
     with engine.begin() as connection:
         job_id = rows.queued(connection, rows.new_user(connection))
-        (dispatch,) = claim_new(connection, NOW, LEASE, 10)
+        (dispatch,) = claim_new(connection, "endpoint1", NOW, LEASE, 10)
         cancel_owned_job(connection, rows.job(connection, job_id).user_id, job_id, NOW)
-        record_submitted(connection, dispatch.id, "endpoint1", "rp-late", NOW, NOW)
+        record_submitted(connection, dispatch.id, "rp-late", NOW, NOW, NOW + 99)
     runpod = RunpodDouble()
     step(runpod)
     assert runpod.canceled == ["rp-late"]

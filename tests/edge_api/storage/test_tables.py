@@ -28,6 +28,13 @@ RULE = {
     "id": "rule_x", "user_id": "user_x", "name": "r", "preset_id": "interior",
     "concepts": "{}", "protect": "[]", "created_at": 1.0, "updated_at": 1.0,
 }  # fmt: skip
+LETTER = {
+    "id": "letter_x", "job_id": "job_x", "dispatch_id": "dispatch_x", "indices": "[]",
+    "code": "WORKER_LOST", "reason": "r", "state": "open", "created_at": 1.0,
+}  # fmt: skip
+KEY = {
+    "user_id": "user_x", "key": "k", "fingerprint": "f", "locked_until": 1.0, "created_at": 1.0,
+}  # fmt: skip
 ROWS: dict[str, Mapping[str, object]] = {
     "users": USER,
     "jobs": JOB,
@@ -35,6 +42,10 @@ ROWS: dict[str, Mapping[str, object]] = {
     "dispatches": DISPATCH,
     "billing_events": EVENT,
     "rules": RULE,
+    "endpoints": {"id": "endpoint1", "failures": 1, "open_until": 0.0},
+    "dead_letters": LETTER,
+    "idempotency_keys": KEY,
+    "credit_budgets": {"day": "2026-11-21", "granted": 10},
 }
 
 
@@ -69,6 +80,11 @@ VIOLATIONS = [
     ("items", "status_known", {"status": "running"}),
     ("dispatches", "state_known", {"state": "lost"}),
     ("dispatches", "attempt_positive", {"attempt": 0}),
+    ("dispatches", "counts_not_negative", {"tries": -1}),
+    ("dispatches", "counts_not_negative", {"strikes": -1}),
+    ("endpoints", "failures_not_negative", {"failures": -1}),
+    ("dead_letters", "state_known", {"state": "lost"}),
+    ("credit_budgets", "granted_not_negative", {"granted": -1}),
     ("billing_events", "kind_known", {"kind": "gift"}),
     ("billing_events", "amount_moves_something", {"amount": 0}),
 ]
@@ -104,6 +120,8 @@ def test_every_check_is_tried() -> None:
         ("billing_events", {"amount": -1}),
         ("billing_events", {"kind": "refund"}),
         ("rules", {}),
+        ("idempotency_keys", {}),
+        ("endpoints", {}),
     ],
 )
 def test_what_there_is_once_is_not_there_twice(

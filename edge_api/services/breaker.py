@@ -1,0 +1,43 @@
+"""An endpoint in trouble is left alone for a while, by every process at once."""
+
+import logging
+
+from sqlalchemy import Connection
+
+from edge_api.clients.runpod import RunpodAmbiguous, RunpodDenied, RunpodError, RunpodTransient
+from edge_api.storage.endpoints import count_failure, find_breaker, open_breaker
+
+logger = logging.getLogger(__name__)
+
+THRESHOLD = 5
+"""Failures in a row that open it. A wrong key opens it at once."""
+
+LONGEST = 300.0
+"""Seconds that it stays open at most."""
+
+
+def room(connection: Connection, endpoint_id: str, most: int, pause: float, now: float) -> int:
+    """How many jobs may be submitted now: `most`, none while it is open, then one to try it."""
+    breaker = find_breaker(connection, endpoint_id)
+    if breaker.failures < THRESHOLD:
+        return most
+    if now < breaker.open_until:
+        return 0
+    open_breaker(connection, endpoint_id, now + pause)  # of all processes one tries
+    return 1
+
+
+def after_failure(
+    connection: Connection, endpoint_id: str, error: RunpodError, pause: float, now: float
+) -> None:
+    """Count a failure that is the endpoint's and not the job's."""
+    if not isinstance(error, RunpodTransient | RunpodAmbiguous | RunpodDenied):
+        return
+    denied = isinstance(error, RunpodDenied)
+    failures = count_failure(connection, endpoint_id, str(error), THRESHOLD if denied else 1)
+    if failures < THRESHOLD:
+        return
+    longer = min(LONGEST, pause * 2.0 ** min(failures - THRESHOLD, 10))
+    open_breaker(connection, endpoint_id, now + longer)
+    level = logging.CRITICAL if denied else logging.ERROR
+    logger.log(level, "endpoint left alone", extra={"seconds": longer, "reason": str(error)})
