@@ -38,7 +38,13 @@ serve: $(STAMPS)/local $(MODEL) ## Run the local stack until Ctrl-C; PORT=8787 D
 gallery: $(STAMPS)/local $(MODEL) ## Render every action on one sheet; PHOTOS="a.jpg b.heic" PRESET=interior
 	@$(BIN)/python -m infra.gallery $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(PRESET),--preset "$(PRESET)")
 
-test: $(STAMPS)/test ## Run the default test suite
+# What tests start: PostgreSQL's binaries, and OpenStack Swift in an environment of its own.
+$(STAMPS)/servers: $(STAMPS)/test tests/objects/swift-requirements.txt
+	@$(BIN)/python -m tests.postgres
+	@$(BIN)/python -m tests.objects.swift_environment
+	@touch $@
+
+test: $(STAMPS)/test $(STAMPS)/servers ## Run the default test suite
 	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 check: lint types ## Format check, lint, types and import contracts
@@ -55,4 +61,4 @@ bench: $(STAMPS)/test ## Print the benchmark tables
 	$(BIN)/python -m tests.benchmarks
 
 clean: ## Remove .venv and everything generated
-	rm -rf $(VENV) .data demo-output gallery-output
+	rm -rf $(VENV) .venv-swift .postgres .data demo-output gallery-output

@@ -22,6 +22,7 @@ from edge_api.controllers.middleware import RequestLog
 from edge_api.controllers.openapi import docs_asset, openapi_config
 from edge_api.controllers.presets import PresetController
 from edge_api.controllers.rules import RuleController
+from edge_api.domain.addresses import Proxies
 from edge_api.domain.errors import DomainError
 from edge_api.services import Services
 from edge_api.services.accounts import Accounts
@@ -30,7 +31,9 @@ from edge_api.services.callbacks import Callbacks
 from edge_api.services.dispatch import Dispatcher
 from edge_api.services.expiry import Expiry
 from edge_api.services.health import VERSION, Health
+from edge_api.services.idempotency import Idempotency
 from edge_api.services.jobs import Jobs, ObjectLister
+from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
 from edge_api.services.loops import repeat
 from edge_api.services.reconcile import Reconciler
@@ -39,6 +42,7 @@ from edge_api.settings import Settings
 from edge_api.storage.addresses import open_database
 from edge_api.storage.database import Database
 from edge_api.storage.migrate import upgrade
+from edge_api.storage.rate_limits import Rate
 from shared.objects import ObjectStore
 from shared.presign import Presigner
 
@@ -83,6 +87,9 @@ def create_app(
         links=links,
         callbacks=Callbacks(database, settings.callback_secrets, _policy(settings)),
         health=Health(database, store),
+        calls=CallLimiter(database, _call_rate(settings)),
+        idempotency=Idempotency(database),
+        proxies=Proxies(settings.trusted_proxies),
     )
 
     @asynccontextmanager
@@ -122,7 +129,7 @@ def create_app(
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key"],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
             max_age=600,
         ),
         lifespan=[lifespan],
@@ -130,8 +137,12 @@ def create_app(
         state=State({"services": services}),
         logging_config=None,
     )
-    app.asgi_handler = RequestLog(app.asgi_handler)
+    app.asgi_handler = RequestLog(app.asgi_handler, services.calls.rate)
     return app
+
+
+def _call_rate(settings: Settings) -> Rate | None:
+    return Rate(settings.calls_per_minute, 60.0) if settings.calls_per_minute else None
 
 
 def _policy(settings: Settings) -> Policy:

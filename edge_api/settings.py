@@ -1,11 +1,13 @@
 """The service's settings: read once from the environment, refused with a line that names one."""
 
+import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct
 
+from edge_api.domain.addresses import Network
 from edge_api.storage.addresses import parse_url
 from shared.environment import Environment, SettingsError, check_origin
 
@@ -80,7 +82,12 @@ class Patience(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """`callback_secrets` holds the current secret first, then those still accepted."""
+    """`callback_secrets` holds the current secret first, then those still accepted.
+
+    `signups_per_hour` is for one address, `free_credits_per_day` for all new accounts together,
+    `calls_per_minute` for one account; 0 means that nobody counts sign-ups or calls, and that no
+    credits are given away. `trusted_proxies` may say who calls, in X-Forwarded-For.
+    """
 
     mode: Mode
     database_url: Secret
@@ -100,6 +107,10 @@ class Settings(Struct, frozen=True):
     token_lifetime: int = 30 * 86400
     upload_window: int = 3600
     execute_window: int = 24 * 3600
+    signups_per_hour: int = 30
+    free_credits_per_day: int = 10_000
+    calls_per_minute: int = 600
+    trusted_proxies: tuple[Network, ...] = ()
     max_attempts: int = 3
     patience: Patience = Patience()
 
@@ -126,6 +137,10 @@ class Settings(Struct, frozen=True):
             token_lifetime=env.whole("TOKEN_LIFETIME_SEC", 30 * 86400),
             upload_window=env.whole("UPLOAD_WINDOW_SEC", 3600),
             execute_window=env.whole("EXECUTE_WINDOW_SEC", 24 * 3600),
+            signups_per_hour=env.whole("SIGNUPS_PER_HOUR", 30, low=0),
+            free_credits_per_day=env.whole("FREE_CREDITS_PER_DAY", 10_000, low=0),
+            calls_per_minute=env.whole("CALLS_PER_MINUTE", 600, low=0),
+            trusted_proxies=_networks(env),
             max_attempts=env.whole("MAX_ATTEMPTS", 3, high=20),
             patience=Patience.from_env(env),
         )
@@ -163,6 +178,14 @@ def _database(env: Environment) -> str:
 def _origins(env: Environment) -> tuple[str, ...]:
     name = "CORS_ORIGINS"
     return tuple(one if one == "*" else check_origin(name, one) for one in env.parts(name))
+
+
+def _networks(env: Environment) -> tuple[Network, ...]:
+    name = "TRUSTED_PROXIES"
+    try:
+        return tuple(ipaddress.ip_network(part) for part in env.parts(name))
+    except ValueError:
+        raise SettingsError(name, "must be addresses or networks like 10.0.0.0/8") from None
 
 
 def _storage_endpoint(env: Environment) -> str:

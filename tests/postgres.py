@@ -227,3 +227,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}") from error
         time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    print(find_binaries())

@@ -29,7 +29,10 @@ async def authenticated(connection: Connection, _: BaseRouteHandler) -> None:
     if scheme.lower() != "bearer":
         raise TokenInvalid
     services: Services = connection.app.state.services
-    connection.scope["user"] = services.accounts.authenticate(token.strip())
+    connection.scope["user"] = user_id = services.accounts.authenticate(token.strip())
+    left = await services.calls.count(user_id)
+    if left is not None:
+        connection.scope["state"]["calls_left"] = left
 
 
 async def json_only(connection: Connection, _: BaseRouteHandler) -> None:
@@ -42,15 +45,27 @@ async def json_only(connection: Connection, _: BaseRouteHandler) -> None:
 class AuthController(Controller):
     tags = ("Accounts",)
 
-    @post("/auth/anon", operation_id="SignUp", status_code=200, security=[{}], responses=errors())
+    @post(
+        "/auth/anon",
+        operation_id="SignUp",
+        status_code=200,
+        security=[{}],
+        responses=errors("RATE_LIMITED"),
+    )
     async def sign_up(
-        self, services: NamedDependency[Services], data: JSONBody[SignUpBody | None] = None
+        self,
+        request: Request[object, object, State],
+        services: NamedDependency[Services],
+        data: JSONBody[SignUpBody | None] = None,
     ) -> Envelope[Account]:
         """Open an anonymous account. A known device gets its own account again.
 
         An Authorization header is ignored here, stale or not.
         """
-        signed = await services.accounts.sign_up(data.device_hash if data else None)
+        peer = request.client.host if request.client else ""
+        forwarded = ",".join(request.headers.getall("x-forwarded-for", []))
+        address = services.proxies.client(peer, forwarded)
+        signed = await services.accounts.sign_up(data.device_hash if data else None, address)
         return ok(Account(signed.user_id, signed.token, signed.plan, signed.is_new))
 
 

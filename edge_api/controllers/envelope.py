@@ -91,7 +91,8 @@ AnyRequest = Request[object, object, State]
 
 
 def domain_error(_: AnyRequest, error: DomainError) -> Response[ErrorEnvelope]:
-    return error_response(error.status, error.code, error.message, error.details)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return error_response(error.status, error.code, error.message, error.details, headers)
 
 
 def undecodable(_: AnyRequest, error: Exception) -> Response[ErrorEnvelope]:

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from edge_api.controllers.auth import Caller, authenticated
 from edge_api.controllers.envelope import Envelope, ok, timestamp
+from edge_api.controllers.idempotency import CLAIM
 from edge_api.controllers.openapi import errors
 from edge_api.controllers.schemas import (
     CreateJobBody,
@@ -27,6 +28,7 @@ from edge_api.controllers.schemas import (
 )
 from edge_api.domain.jobs import ItemStatus
 from edge_api.services import Services
+from edge_api.services.idempotency import Claim
 from edge_api.services.jobs import ExecuteRequest
 from edge_api.services.links import DownloadLink
 from edge_api.storage.jobs import Item, ItemState, Job
@@ -41,8 +43,10 @@ class JobController(Controller):
     @post(
         "/jobs",
         operation_id="CreateJob",
+        dependencies=CLAIM,
         responses=errors(
             "TOKEN",
+            "KEYED",
             "VALIDATION_ERROR",
             "CREDITS_EXHAUSTED",
             "ITEM_LIMIT",
@@ -51,13 +55,19 @@ class JobController(Controller):
         ),
     )
     async def create_job(
-        self, request: Caller, services: NamedDependency[Services], data: JSONBody[CreateJobBody]
+        self,
+        request: Caller,
+        services: NamedDependency[Services],
+        claim: NamedDependency[Claim],
+        data: JSONBody[CreateJobBody],
     ) -> Envelope[JobCreated]:
         """Reserve one credit per photo and get a presigned URL to upload each.
 
         At the plan's limit the oldest job that was never confirmed gives way and is refunded.
         """
-        job_id = await services.jobs.create(request.user, data.preset, data.item_count)
+        job_id = claim.result or await services.jobs.create(
+            request.user, data.preset, data.item_count, claim
+        )
         links = await services.links.uploads(request.user, job_id, range(data.item_count))
         return ok(
             JobCreated(
@@ -123,24 +133,36 @@ class JobController(Controller):
     @post(
         "/jobs/{job_id:str}/confirm-upload",
         operation_id="ConfirmUpload",
+        dependencies=CLAIM,
         status_code=200,
         responses=errors(
-            "TOKEN", "JOB_NOT_FOUND", "INVALID_TRANSITION", "ALREADY_CANCELED", "UNAVAILABLE"
+            "TOKEN",
+            "KEYED",
+            "JOB_NOT_FOUND",
+            "INVALID_TRANSITION",
+            "ALREADY_CANCELED",
+            "UNAVAILABLE",
         ),
     )
     async def confirm_upload(
-        self, request: Caller, services: NamedDependency[Services], job_id: FromPath[str]
+        self,
+        request: Caller,
+        services: NamedDependency[Services],
+        claim: NamedDependency[Claim],
+        job_id: FromPath[str],
     ) -> Envelope[UploadConfirmed]:
         """Say that every photo is uploaded. A 409 names the ones that are not there."""
-        job = await services.jobs.confirm(request.user, job_id)
+        job = await services.jobs.confirm(request.user, job_id, claim)
         return ok(UploadConfirmed(job.id, job.status))
 
     @post(
         "/jobs/{job_id:str}/execute",
         operation_id="ExecuteJob",
+        dependencies=CLAIM,
         status_code=202,
         responses=errors(
             "TOKEN",
+            "KEYED",
             "VALIDATION_ERROR",
             "JOB_NOT_FOUND",
             "RULE_NOT_FOUND",
@@ -152,11 +174,12 @@ class JobController(Controller):
         self,
         request: Caller,
         services: NamedDependency[Services],
+        claim: NamedDependency[Claim],
         job_id: FromPath[str],
         data: JSONBody[ExecuteBody],
     ) -> Envelope[JobQueued]:
         """Queue the job with what to do. The same body again answers as the first did."""
-        job = await services.jobs.execute(request.user, job_id, _execute_request(data))
+        job = await services.jobs.execute(request.user, job_id, _execute_request(data), claim)
         return ok(
             JobQueued(
                 job_id=job.id,
@@ -170,14 +193,19 @@ class JobController(Controller):
     @post(
         "/jobs/{job_id:str}/cancel",
         operation_id="CancelJob",
+        dependencies=CLAIM,
         status_code=200,
-        responses=errors("TOKEN", "JOB_NOT_FOUND", "INVALID_TRANSITION"),
+        responses=errors("TOKEN", "KEYED", "JOB_NOT_FOUND", "INVALID_TRANSITION"),
     )
     async def cancel_job(
-        self, request: Caller, services: NamedDependency[Services], job_id: FromPath[str]
+        self,
+        request: Caller,
+        services: NamedDependency[Services],
+        claim: NamedDependency[Claim],
+        job_id: FromPath[str],
     ) -> Envelope[JobCanceled]:
         """Stop a job and refund what is not done; done items stay downloadable."""
-        job = await services.jobs.cancel(request.user, job_id)
+        job = await services.jobs.cancel(request.user, job_id, claim)
         return ok(JobCanceled(job.id, job.refunded))
 
 

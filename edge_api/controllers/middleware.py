@@ -1,12 +1,14 @@
 """A request's id, its line in the access log, and the headers every answer carries."""
 
 import logging
+import math
 import re
 import secrets
 import time
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from edge_api.storage.rate_limits import Rate
 from shared.logs import log_context
 
 logger = logging.getLogger("edge_api.access")
@@ -27,8 +29,9 @@ class RequestLog:
     that no route matches.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, rate: Rate | None = None) -> None:
         self._app = app
+        self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,7 +53,7 @@ class RequestLog:
                 present = {name.lower() for name, _ in message["headers"]}
                 added = [pair for pair in _HEADERS if pair[0] not in present]
                 own = (b"x-request-id", identifier.encode())
-                message["headers"] = [*message["headers"], *added, own]
+                message["headers"] = [*message["headers"], *added, own, *self._limits(scope)]
             await send(message)
 
         try:
@@ -67,6 +70,18 @@ class RequestLog:
                     "user_id": scope.get("user"),
                 },
             )
+
+    def _limits(self, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
+        """What draft-ietf-httpapi-ratelimit-headers-10 says of a caller's calls."""
+        left = scope.get("state", {}).get("calls_left")
+        if self._rate is None or left is None:
+            return []
+        calls, seconds = self._rate.calls, self._rate.seconds
+        full_in = math.ceil((calls - left) * self._rate.interval)
+        return [
+            (b"ratelimit-policy", f'"calls";q={calls};w={seconds:g}'.encode()),
+            (b"ratelimit", f'"calls";r={left};t={full_in}'.encode()),
+        ]
 
 
 def _identify(scope: HTTPScope) -> str:

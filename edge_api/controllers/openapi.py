@@ -29,7 +29,7 @@ _STATUS = {
     error.code: error.status
     for error in vars(catalogue).values()
     if isinstance(error, type) and issubclass(error, catalogue.DomainError)
-} | {"METHOD_NOT_ALLOWED": 405, "PAYLOAD_TOO_LARGE": 413, "RATE_LIMITED": 429}
+} | {"METHOD_NOT_ALLOWED": 405, "PAYLOAD_TOO_LARGE": 413}
 
 _MEANING = {
     "VALIDATION_ERROR": "A field does not fit; `details` lists `{path, message, suggestions?}`.",
@@ -50,17 +50,26 @@ _MEANING = {
     "UNSUPPORTED_MEDIA_TYPE": "The body is not application/json.",
     "PAYLOAD_TOO_LARGE": "The body is too large.",
     "CONCURRENCY_LIMIT": "`details.active_jobs` names the open jobs that hold the limit.",
+    "RATE_LIMITED": "Too many requests; `Retry-After` says when to try again.",
+    "IDEMPOTENCY_KEY_IN_USE": "A request with this Idempotency-Key is under way.",
+    "IDEMPOTENCY_KEY_REUSED": "Another request was made with this Idempotency-Key.",
     "INTERNAL_ERROR": "Something went wrong on our side.",
     "UNAVAILABLE": "A part of the service is down; try again.",
 }
 
 _TOKEN = ("AUTH_REQUIRED", "TOKEN_EXPIRED", "TOKEN_INVALID")
+_KEYED = ("IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED")
+_GROUPS = {"TOKEN": (*_TOKEN, "RATE_LIMITED"), "KEYED": _KEYED}
 _ALWAYS = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "INTERNAL_ERROR")
 
 
 def errors(*codes: str) -> Mapping[int, ResponseSpec]:
-    """Response specifications for these error codes; `TOKEN` stands for all three 401s."""
-    named = [code for name in codes for code in (_TOKEN if name == "TOKEN" else (name,))]
+    """Response specifications for these error codes.
+
+    `TOKEN` stands for what every call of an account may meet, `KEYED` for what one with an
+    Idempotency-Key may.
+    """
+    named = [code for name in codes for code in _GROUPS.get(name, (name,))]
     by_status = defaultdict[int, list[str]](list)
     for code in (*named, "VALIDATION_ERROR", *_ALWAYS):
         if code not in by_status[_STATUS[code]]:

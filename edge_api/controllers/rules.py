@@ -6,6 +6,7 @@ from litestar.params import FromPath, JSONBody
 
 from edge_api.controllers.auth import Caller, authenticated
 from edge_api.controllers.envelope import Envelope, ok, timestamp
+from edge_api.controllers.idempotency import CLAIM
 from edge_api.controllers.openapi import errors
 from edge_api.controllers.schemas import (
     CreateRuleBody,
@@ -17,6 +18,7 @@ from edge_api.controllers.schemas import (
     UpdateRuleBody,
 )
 from edge_api.services import Services
+from edge_api.services.idempotency import Claim
 from edge_api.storage.rules import Rule
 
 
@@ -35,14 +37,19 @@ class RuleController(Controller):
     @post(
         "/rules",
         operation_id="CreateRule",
-        responses=errors("TOKEN", "VALIDATION_ERROR", "RULE_SLOT_FULL", "INVALID_PRESET"),
+        dependencies=CLAIM,
+        responses=errors("TOKEN", "KEYED", "VALIDATION_ERROR", "RULE_SLOT_FULL", "INVALID_PRESET"),
     )
     async def create_rule(
-        self, request: Caller, services: NamedDependency[Services], data: JSONBody[CreateRuleBody]
+        self,
+        request: Caller,
+        services: NamedDependency[Services],
+        claim: NamedDependency[Claim],
+        data: JSONBody[CreateRuleBody],
     ) -> Envelope[RuleData]:
         """Save a rule. Values may stay empty: the preset's defaults are taken when it runs."""
         rule = await services.rules.create(
-            request.user, data.name, data.preset_id, data.concepts, data.protect or []
+            request.user, data.name, data.preset_id, data.concepts, data.protect or [], claim
         )
         return ok(RuleData(_view(rule)))
 

@@ -6,12 +6,14 @@ DomainError
 ├── 402 CreditsExhausted
 ├── 403 RuleSlotFull, ItemLimit, CallbackUnauthorized
 ├── 404 NotFound, PresetNotFound, JobNotFound, RuleNotFound
-├── 409 InvalidTransition, AlreadyCanceled, Superseded
+├── 409 InvalidTransition, AlreadyCanceled, Superseded, IdempotencyKeyInUse
 ├── 415 UnsupportedMediaType
-├── 429 ConcurrencyLimit
+├── 422 IdempotencyKeyReused
+├── 429 ConcurrencyLimit, RateLimited
 └── 503 Unavailable
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -25,6 +27,7 @@ class DomainError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
+    retry_after: int | None = None
 
     def __init__(self, message: str, details: Details | None = None) -> None:
         super().__init__(message)
@@ -137,6 +140,20 @@ class Superseded(DomainError):
         super().__init__("This attempt was replaced by a later one; stop working on it.")
 
 
+class IdempotencyKeyInUse(DomainError):
+    status, code = 409, "IDEMPOTENCY_KEY_IN_USE"
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is under way; ask again.")
+
+
+class IdempotencyKeyReused(DomainError):
+    status, code = 422, "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__("Another request was made with this Idempotency-Key; use a new one.")
+
+
 class UnsupportedMediaType(DomainError):
     status, code = 415, "UNSUPPORTED_MEDIA_TYPE"
 
@@ -152,6 +169,16 @@ class ConcurrencyLimit(DomainError):
             f"At most {limit} job(s) may be open at once on this plan.",
             {"limit": limit, "active_jobs": list(active_jobs)},
         )
+
+
+class RateLimited(DomainError):
+    """`wait` in seconds until the same call may succeed."""
+
+    status, code = 429, "RATE_LIMITED"
+
+    def __init__(self, rule: str, wait: float) -> None:
+        self.retry_after = max(1, math.ceil(wait))
+        super().__init__(f"Too many requests. {rule}", {"retry_after": self.retry_after})
 
 
 class Unavailable(DomainError):

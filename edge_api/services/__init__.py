@@ -2,10 +2,13 @@
 
 from msgspec import Struct
 
+from edge_api.domain.addresses import Proxies
 from edge_api.services.accounts import Accounts
 from edge_api.services.callbacks import Callbacks
 from edge_api.services.health import Health
+from edge_api.services.idempotency import Idempotency
 from edge_api.services.jobs import Jobs
+from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
 from edge_api.services.rules import Rules
 
@@ -19,3 +22,6 @@ class Services(Struct, frozen=True):
     links: Links
     callbacks: Callbacks
     health: Health
+    calls: CallLimiter
+    idempotency: Idempotency
+    proxies: Proxies

@@ -1,18 +1,27 @@
 """Anonymous accounts and their tokens."""
 
+import hmac
 import time
+from datetime import UTC, datetime
 
 import jwt
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from edge_api.domain.errors import TokenExpired, TokenInvalid
+from edge_api.domain.addresses import limit_group
+from edge_api.domain.errors import RateLimited, TokenExpired, TokenInvalid
 from edge_api.domain.ids import new_id
 from edge_api.domain.plans import LIMITS, Plan
 from edge_api.settings import Settings
 from edge_api.storage.database import Database
+from edge_api.storage.grants import note_device, spend_budget
 from edge_api.storage.ledger import Kind, move_credits
+from edge_api.storage.rate_limits import Rate, take_calls
 from edge_api.storage.users import User, find_user, find_user_by_device, insert_user
+
+DAY = 24 * 3600.0
+CLOCK_SKEW = 300
+"""Seconds that two of our machines may be apart."""
 
 
 class SignedUp(Struct, frozen=True):
@@ -22,6 +31,18 @@ class SignedUp(Struct, frozen=True):
     is_new: bool
 
 
+class Admission(Struct, frozen=True):
+    """Limits of what is given away. `per_address` None means that nobody counts."""
+
+    per_address: Rate | None
+    daily_credits: int
+    device_key: bytes
+
+    def digest(self, device_hash: str) -> str:
+        """What is kept of a device once its account is gone: it leads back to nobody."""
+        return hmac.new(self.device_key, device_hash.encode(), "sha256").hexdigest()
+
+
 class Accounts:
     """Signs people up and tells who a token belongs to."""
 
@@ -29,10 +50,20 @@ class Accounts:
         self._database = database
         self._secret = settings.jwt_secret
         self._lifetime = settings.token_lifetime
+        self._admission = Admission(
+            Rate(settings.signups_per_hour, 3600.0) if settings.signups_per_hour else None,
+            settings.free_credits_per_day,
+            b"device:" + settings.jwt_secret.reveal().encode(),
+        )
 
-    async def sign_up(self, device_hash: str | None) -> SignedUp:
-        """A new account with the plan's credits; a known device gets its own account again."""
-        user, is_new = await self._database.write(open_account, device_hash or None, time.time())
+    async def sign_up(self, device_hash: str | None, address: str) -> SignedUp:
+        """A new account with the plan's credits; a known device gets its own account again.
+
+        `address` is who asks, for the limits of new accounts. Raises RateLimited.
+        """
+        user, is_new = await self._database.write(
+            admit, device_hash or None, address, self._admission, time.time()
+        )
         return SignedUp(user.id, self._issue(user.id), user.plan, is_new)
 
     async def fetch(self, user_id: str) -> User:
@@ -49,12 +80,16 @@ class Accounts:
                 token,
                 self._secret.reveal(),
                 algorithms=["HS256"],
-                options={"require": ["sub", "iat", "exp"]},
+                options={"require": ["sub", "iat", "exp"], "verify_iat": False},
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
         except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
             raise TokenInvalid from error
+        issued = claims["iat"]
+        # Of two machines one has the slower clock: what the other issued just now is good.
+        if not isinstance(issued, int) or issued > time.time() + CLOCK_SKEW:
+            raise TokenInvalid
         return claims["sub"]
 
     def _issue(self, user_id: str) -> str:
@@ -63,17 +98,58 @@ class Accounts:
         return jwt.encode(claims, self._secret.reveal(), algorithm="HS256")
 
 
-def open_account(
-    connection: Connection, device_hash: str | None, now: float, plan: Plan = Plan.FREE
+def admit(
+    connection: Connection,
+    device_hash: str | None,
+    address: str,
+    admission: Admission,
+    now: float,
 ) -> tuple[User, bool]:
-    """The device's account, or a new one with its credits granted; True where it is new."""
+    """The device's account, or a new one within the limits; True where it is new.
+
+    A device whose account was erased gets another, but its free credits only once.
+    """
     if device_hash is not None:
         known = find_user_by_device(connection, device_hash)
         if known is not None:
             return known, False
-    user_id = new_id("user")
+    _count_sign_up(connection, address, admission, now)
+    first = device_hash is None or note_device(connection, admission.digest(device_hash), now)
+    credits = LIMITS[Plan.FREE].credits if first else 0
+    if credits and not spend_budget(connection, _day(now), credits, admission.daily_credits):
+        raise RateLimited("Today's free credits are given out.", DAY - now % DAY)
+    return open_account(connection, device_hash, now, credits=credits)
+
+
+def _count_sign_up(connection: Connection, address: str, admission: Admission, now: float) -> None:
+    rate = admission.per_address
+    if rate is None:
+        return
+    taken = take_calls(connection, f"signups:{limit_group(address)}", rate, now)
+    if not taken.allowed:
+        raise RateLimited(f"At most {rate.calls} new accounts an hour.", taken.wait)
+
+
+def _day(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).date().isoformat()
+
+
+def open_account(
+    connection: Connection,
+    device_hash: str | None,
+    now: float,
+    plan: Plan = Plan.FREE,
+    credits: int | None = None,
+) -> tuple[User, bool]:
+    """The device's account, or a new one with the plan's credits or as many as given."""
+    if device_hash is not None:
+        known = find_user_by_device(connection, device_hash)
+        if known is not None:
+            return known, False
+    user_id, granted = new_id("user"), LIMITS[plan].credits if credits is None else credits
     insert_user(connection, user_id, plan, device_hash, now)
-    move_credits(connection, user_id, Kind.GRANT, LIMITS[plan].credits, now, None)
+    if granted:
+        move_credits(connection, user_id, Kind.GRANT, granted, now, None)
     user = find_user(connection, user_id)
     assert user is not None
     return user, True

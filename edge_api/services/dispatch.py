@@ -17,7 +17,7 @@ from edge_api.clients.runpod import (
 from edge_api.domain.jobs import WORKING
 from edge_api.services.attempts import MAX_TRIES, NOT_DISPATCHED, give_up
 from edge_api.services.breaker import after_failure, room
-from edge_api.settings import Settings
+from edge_api.settings import Patience, Settings
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import (
     IN_DOUBT,
@@ -77,7 +77,7 @@ class Dispatcher:
             )
         except RunpodError as error:
             await self._database.write(
-                refuse_dispatch, dispatch, error, self._settings, time.time()
+                refuse_dispatch, dispatch, error, self._endpoint, self._patience, time.time()
             )
             return
         if not await self._database.write(
@@ -151,13 +151,18 @@ def accept_dispatch(
 
 
 def refuse_dispatch(
-    connection: Connection, dispatch: Dispatch, error: RunpodError, settings: Settings, now: float
+    connection: Connection,
+    dispatch: Dispatch,
+    error: RunpodError,
+    endpoint_id: str,
+    patience: Patience,
+    now: float,
 ) -> None:
     """Try again later, wait for a sign of life, or give up and refund where neither can help."""
-    patience, text = settings.patience, str(error)
+    text = str(error)
     extra = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "reason": text}
     logger.warning("dispatch refused", extra=extra)
-    after_failure(connection, settings.runpod_endpoint_id, error, patience.breaker, now)
+    after_failure(connection, endpoint_id, error, patience.breaker, now)
     if isinstance(error, RunpodAmbiguous):
         record_uncertain(connection, dispatch.id, text, now + patience.uncertain)
     elif isinstance(error, RunpodDenied):

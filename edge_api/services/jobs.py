@@ -25,6 +25,7 @@ from edge_api.domain.errors import (
 )
 from edge_api.domain.ids import new_id
 from edge_api.domain.jobs import CONFIRMED, EXECUTED, JobStatus
+from edge_api.services.idempotency import NO_CLAIM, Claim
 from edge_api.services.links import Links
 from edge_api.services.rules import known_preset
 from edge_api.services.settlement import cancel_job
@@ -94,12 +95,15 @@ class Jobs:
         self._objects = objects
         self._wake_dispatcher = wake
 
-    async def create(self, user_id: str, preset_id: str, item_count: int) -> str:
+    async def create(
+        self, user_id: str, preset_id: str, item_count: int, claim: Claim = NO_CLAIM
+    ) -> str:
         """Reserve credits and a slot, and make the job; all of it or nothing."""
         if item_count < 1:
             raise InvalidRequest([Problem("item_count", "must be at least 1")])
         preset = known_preset(preset_id)
-        return await self._database.write(reserve_job, user_id, preset.id, item_count, time.time())
+        reserve = claim.settling(reserve_job, str)
+        return await self._database.write(reserve, user_id, preset.id, item_count, time.time())
 
     async def fetch(self, user_id: str, job_id: str) -> tuple[Job, list[ItemState]]:
         return await self._database.read(read_job, user_id, job_id)
@@ -110,7 +114,7 @@ class Jobs:
     async def page(self, user_id: str, limit: int, before: str | None) -> list[Job]:
         return await self._database.read(list_jobs, user_id, limit, before)
 
-    async def confirm(self, user_id: str, job_id: str) -> Job:
+    async def confirm(self, user_id: str, job_id: str, claim: Claim = NO_CLAIM) -> Job:
         """Check that every photo is in the bucket, and remember each by its ETag.
 
         Raises InvalidTransition, which names those that are not there with a fresh URL for each.
@@ -123,16 +127,21 @@ class Jobs:
                 links = await self._links.uploads(user_id, job_id, wrong)
                 raise InvalidTransition(uploads.describe(), uploads.details(links))
             etags = uploads.etags
-        return await self._database.write(confirm_job, user_id, job_id, etags, time.time())
+        confirm = claim.settling(confirm_job, _id)
+        return await self._database.write(confirm, user_id, job_id, etags, time.time())
 
-    async def execute(self, user_id: str, job_id: str, request: ExecuteRequest) -> Job:
+    async def execute(
+        self, user_id: str, job_id: str, request: ExecuteRequest, claim: Claim = NO_CLAIM
+    ) -> Job:
         """Fix what the job runs with and put it into the outbox."""
-        job = await self._database.write(execute_job, user_id, job_id, request, time.time())
+        execute = claim.settling(execute_job, _id)
+        job = await self._database.write(execute, user_id, job_id, request, time.time())
         self._wake_dispatcher()
         return job
 
-    async def cancel(self, user_id: str, job_id: str) -> Job:
-        job = await self._database.write(cancel_owned_job, user_id, job_id, time.time())
+    async def cancel(self, user_id: str, job_id: str, claim: Claim = NO_CLAIM) -> Job:
+        cancel = claim.settling(cancel_owned_job, _id)
+        job = await self._database.write(cancel, user_id, job_id, time.time())
         self._wake_dispatcher()
         return job
 
@@ -143,6 +152,10 @@ class Jobs:
                 return await asyncio.to_thread(self._objects.list, prefix)
         except (StorageUnavailable, TimeoutError) as error:
             raise Unavailable("The object store does not answer; try again.") from error
+
+
+def _id(job: Job) -> str:
+    return job.id
 
 
 def reserve_job(

@@ -13,6 +13,7 @@ from edge_api.domain.errors import (
     TokenInvalid,
 )
 from edge_api.domain.ids import new_id
+from edge_api.services.idempotency import NO_CLAIM, Claim
 from edge_api.storage.database import Database
 from edge_api.storage.rules import (
     Rule,
@@ -50,11 +51,15 @@ class Rules:
         preset_id: str,
         concepts: Mapping[str, RequestedRule],
         protect: Sequence[str],
+        claim: Claim = NO_CLAIM,
     ) -> Rule:
+        if claim.result is not None:
+            return await self.fetch(user_id, claim.result)
         now = time.time()
         checked, protected = _validate(known_preset(preset_id), concepts, protect)
         rule = Rule(new_id("rule"), name, preset_id, checked, protected, now, now)
-        await self._database.write(save_rule, user_id, rule)
+        save = claim.settling(save_rule, lambda _: rule.id)
+        await self._database.write(save, user_id, rule)
         return rule
 
     async def update(

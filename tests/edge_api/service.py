@@ -36,6 +36,10 @@ def environment(store: ServedStore, database_url: str) -> dict[str, str]:
         "RUNPOD_API_KEY": "runpod-api-key",
         "RUNPOD_ENDPOINT_ID": "endpoint1",
         "PUBLIC_URL": "https://api.test",
+        # All tests call from one address.
+        "SIGNUPS_PER_HOUR": "0",
+        "FREE_CREDITS_PER_DAY": "1000000",
+        "CALLS_PER_MINUTE": "0",
     }
 
 

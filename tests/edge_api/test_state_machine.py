@@ -21,7 +21,15 @@ from hypothesis.stateful import (
 from sqlalchemy import Connection, Engine, create_engine, delete, select
 from sqlalchemy.pool import StaticPool
 
-from edge_api.clients.runpod import RunpodForgotten, RunpodRefused, RunpodStatus, RunpodTransient
+from edge_api.clients.runpod import (
+    RunpodAmbiguous,
+    RunpodDenied,
+    RunpodError,
+    RunpodForgotten,
+    RunpodRefused,
+    RunpodStatus,
+    RunpodTransient,
+)
 from edge_api.domain.errors import (
     AlreadyCanceled,
     ConcurrencyLimit,
@@ -32,8 +40,9 @@ from edge_api.domain.errors import (
 )
 from edge_api.domain.jobs import OPEN, TRANSITIONS, JobStatus
 from edge_api.domain.plans import Plan
+from edge_api.services.attempts import Policy, apply_status, resend, retry_or_abandon
 from edge_api.services.callbacks import apply_callback
-from edge_api.services.dispatch import LEASE, refuse_dispatch
+from edge_api.services.dispatch import refuse_dispatch
 from edge_api.services.expiry import expire_jobs
 from edge_api.services.jobs import (
     ExecuteRequest,
@@ -42,13 +51,13 @@ from edge_api.services.jobs import (
     execute_job,
     reserve_job,
 )
-from edge_api.services.reconcile import apply_status, retry_or_abandon
 from edge_api.storage import tables
 from edge_api.storage.dispatches import (
+    IN_DOUBT,
     LIVE,
     Dispatch,
+    claim_due,
     claim_new,
-    claim_submitted,
     record_submitted,
 )
 from shared.messages import ItemResult, ItemStatus
@@ -58,7 +67,9 @@ from tests.edge_api.books import assert_books_balance
 
 T = TypeVar("T")
 
-MAX_ATTEMPTS = 3
+LEASE = 60.0
+ENDPOINT = "endpoint1"
+POLICY = Policy()
 REQUESTS = [
     ExecuteRequest({"Wall": RequestedRule("recolor", value)}) for value in ("oak_a", "sage")
 ]
@@ -157,7 +168,7 @@ class Jobs(RuleBasedStateMachine):
         """What the app does when nothing goes wrong."""
         if job_id := self.reserve(who, count):
             user = self.users[who]
-            self.commit(lambda c: confirm_job(c, user, job_id, self.now))
+            self.commit(lambda c: confirm_job(c, user, job_id, {}, self.now))
             self.commit(lambda c: execute_job(c, user, job_id, REQUESTS[0], self.now))
 
     @rule()
@@ -173,7 +184,7 @@ class Jobs(RuleBasedStateMachine):
     def confirm(self, pick: int) -> None:
         user, job_id = self.job(pick)
         with suppress(AlreadyCanceled):
-            self.commit(lambda c: confirm_job(c, user, job_id, self.now))
+            self.commit(lambda c: confirm_job(c, user, job_id, {}, self.now))
 
     @precondition(lambda self: self.owners)
     @rule(pick=PICK, body=st.sampled_from(REQUESTS))
@@ -200,11 +211,13 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3))
     def lease_new(self, limit: int) -> None:
-        self._learn(self.leased, self.commit(lambda c: claim_new(c, self.now, LEASE, limit)))
+        self._learn(
+            self.leased, self.commit(lambda c: claim_new(c, ENDPOINT, self.now, LEASE, limit))
+        )
 
     @rule(limit=st.integers(1, 3))
     def lease_submitted(self, limit: int) -> None:
-        claimed = self.commit(lambda c: claim_submitted(c, self.now, LEASE, limit))
+        claimed = self.commit(lambda c: claim_due(c, self.now, LEASE, limit))
         self._learn(self.asked, claimed)
 
     def _learn(self, known: list[Dispatch], claimed: list[Dispatch]) -> None:
@@ -218,30 +231,41 @@ class Jobs(RuleBasedStateMachine):
         held = self.leased[-1 - pick % len(self.leased)]
         self.commit(
             lambda c: record_submitted(
-                c, held.id, "endpoint1", f"rp-{held.id}", self.now, self.now + 5
+                c, held.id, f"rp-{held.id}", self.now, self.now + 5, self.now + 3900
             )
         )
 
     @precondition(lambda self: self.leased)
     @rule(
         pick=PICK,
-        error=st.sampled_from([RunpodTransient("503"), RunpodRefused("400"), RunpodForgotten("")]),
+        error=st.sampled_from(
+            [
+                RunpodTransient("429"),
+                RunpodAmbiguous("502"),
+                RunpodDenied("401"),
+                RunpodRefused("400"),
+                RunpodForgotten(""),
+            ]
+        ),
         tries=st.sampled_from([None, 12]),
     )
-    def runpod_refuses_it(self, pick: int, error: RunpodTransient, tries: int | None) -> None:
+    def runpod_refuses_it(self, pick: int, error: RunpodError, tries: int | None) -> None:
         held = self.leased[-1 - pick % len(self.leased)]
         if tries is not None:
             held = msgspec.structs.replace(held, tries=tries)
-        self.commit(lambda c: refuse_dispatch(c, held, error, self.now))
+        self.commit(lambda c: refuse_dispatch(c, held, error, ENDPOINT, POLICY.patience, self.now))
 
     @precondition(lambda self: self.asked)
     @rule(pick=PICK, status=st.sampled_from(RunpodStatus), ends=st.lists(ENDS, max_size=3))
     def runpod_says(self, pick: int, status: RunpodStatus, ends: list[ItemStatus]) -> None:
         """An answer to a question that may have been asked long ago."""
         asked = self.asked[-1 - pick % len(self.asked)]
+        if asked.state in IN_DOUBT:
+            self.commit(lambda c: resend(c, asked, "no sign of life", self.now))
+            return
         results = [self.result(asked, idx, end) for idx, end in enumerate(ends)]
         answer = msgspec.structs.replace(rows.completed(asked, *results), status=status)
-        self.commit(lambda c: apply_status(c, asked, answer, MAX_ATTEMPTS, self.now))
+        self.commit(lambda c: apply_status(c, asked, answer, POLICY, self.now))
 
     @rule(status=st.sampled_from(RunpodStatus), ends=st.lists(ENDS, max_size=3))
     def ask_about_all(self, status: RunpodStatus, ends: list[ItemStatus]) -> None:
@@ -257,7 +281,7 @@ class Jobs(RuleBasedStateMachine):
     @rule(pick=PICK)
     def runpod_forgot(self, pick: int) -> None:
         asked = self.asked[-1 - pick % len(self.asked)]
-        self.commit(lambda c: retry_or_abandon(c, asked, "forgotten", MAX_ATTEMPTS, self.now))
+        self.commit(lambda c: retry_or_abandon(c, asked, "forgotten", POLICY, self.now))
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, idx=st.integers(0, 2), status=ENDS)
@@ -275,7 +299,7 @@ class Jobs(RuleBasedStateMachine):
     def _call_back(self, dispatch: Dispatch, idx: int, status: ItemStatus) -> None:
         result = self.result(dispatch, idx, status)
         with suppress(AlreadyCanceled, Superseded):
-            self.commit(lambda c: apply_callback(c, dispatch.job_id, result, self.now))
+            self.commit(lambda c: apply_callback(c, dispatch.job_id, result, POLICY, self.now))
 
     @rule(seconds=st.sampled_from([1, 6, 61, 3601, 90_000]))
     def wait(self, seconds: int) -> None:

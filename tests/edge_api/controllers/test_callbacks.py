@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from edge_api.services.reconcile import retry_or_abandon
+from edge_api.services.attempts import Policy, retry_or_abandon
 from shared.signing import sign_headers
 from tests.edge_api import rows
 from tests.edge_api.phone import Phone
@@ -33,7 +33,7 @@ class Scene:
         """Replace the attempt by the next one, as the reconciler does when a worker is lost."""
         with self.service.transaction() as connection:
             dispatch = rows.newest(connection, self.job_id)
-            retry_or_abandon(connection, dispatch, "failed", 3, rows.NOW)
+            retry_or_abandon(connection, dispatch, "failed", Policy(), rows.NOW)
             following = rows.newest(connection, self.job_id)
         message = self.worker.message | {"dispatch_id": following.id, "attempt": following.attempt}
         secret = self.service.settings.callback_secrets[0].reveal()

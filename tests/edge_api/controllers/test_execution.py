@@ -1,12 +1,13 @@
 """Executing a job: rules, defaults, protection, warnings, and what the worker is sent."""
 
+import hashlib
 from typing import Any
 
 import httpx
 import pytest
 
 from shared.presets import PRESETS
-from tests.edge_api.phone import RULE, Phone
+from tests.edge_api.phone import PHOTO, RULE, Phone
 from tests.edge_api.service import Service
 
 Json = dict[str, Any]
@@ -64,6 +65,7 @@ def test_the_message_to_the_worker(service: Service) -> None:
                 "input_key": f"inputs/{folder}/{idx}.jpg",
                 "output_key": f"outputs/{folder}/{idx}_result.png",
                 "preview_key": f"previews/{folder}/{idx}_thumb.jpg",
+                "input_etag": hashlib.md5(PHOTO).hexdigest(),
             }
             for idx in range(2)
         ],

@@ -9,8 +9,9 @@ import pytest
 
 from edge_api.services import jobs
 from infra.local.store import ServedStore
-from shared.objects import ObjectStore
-from tests.edge_api.conftest import StartService
+from shared.messages import MAX_INPUT_BYTES
+from shared.objects import ObjectChanged, ObjectInfo, ObjectStore
+from tests.edge_api.conftest import Launch, MakeDatabase, StartService
 from tests.edge_api.object_lister import HangingLister
 from tests.edge_api.phone import PHOTO, Phone, put_object
 from tests.edge_api.service import Service
@@ -67,9 +68,11 @@ def test_what_is_missing_is_named(phone: Phone, sent: list[int], missing: list[i
     response = confirm(phone, job["job_id"])
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (409, "INVALID_TRANSITION")
-    assert error["details"] == {"missing": missing}
+    details = error["details"]
+    assert (details["missing"], details["too_large"]) == (missing, [])
+    assert [target["idx"] for target in details["presigned_urls"]] == missing
     assert phone.job(job["job_id"])["status"] == "created"
-    phone.upload(job)
+    phone.upload(details)
     assert confirm(phone, job["job_id"]).status_code == 200
 
 
@@ -78,7 +81,47 @@ def test_a_photo_without_bytes_is_missing(phone: Phone) -> None:
     phone.upload(job)
     put_object(job["presigned_urls"][1]["url"], b"", "image/jpeg")
     response = confirm(phone, job["job_id"])
-    assert response.json()["error"]["details"] == {"missing": [1]}
+    assert response.json()["error"]["details"]["missing"] == [1]
+
+
+class FullLister:
+    """A bucket in which every job's first photo is too large and the second just fits."""
+
+    def list(self, prefix: str) -> list[ObjectInfo]:
+        sizes = (MAX_INPUT_BYTES + 1, MAX_INPUT_BYTES)
+        return [ObjectInfo(f"{prefix}{idx}.jpg", size, "e") for idx, size in enumerate(sizes)]
+
+    def ready(self) -> None:
+        pass
+
+
+def test_a_photo_that_no_worker_would_take_is_named(
+    launch: Launch, make_database: MakeDatabase
+) -> None:
+    with launch(make_database("sqlite"), lister=FullLister()) as service:
+        phone = service.phone()
+        job = phone.create(2)
+        error = confirm(phone, job["job_id"]).json()["error"]
+        assert error["code"] == "INVALID_TRANSITION"
+        assert (error["details"]["missing"], error["details"]["too_large"]) == ([], [0])
+        assert [target["idx"] for target in error["details"]["presigned_urls"]] == [0]
+        assert "40 MB" in error["message"]
+
+
+def test_a_photo_is_remembered_as_it_was(service: Service, objects: ObjectStore) -> None:
+    phone = service.phone()
+    job = phone.create(2)
+    phone.upload(job)
+    keys = [target["key"] for target in job["presigned_urls"]]
+    etags = [info.etag for info in objects.list(keys[0].removesuffix("0.jpg"))]
+    assert confirm(phone, job["job_id"]).status_code == 200
+    put_object(job["presigned_urls"][1]["url"], PHOTO + b"swapped", "image/jpeg")
+    phone.execute(job["job_id"])
+    items = service.runpod.wait_for_run(job["job_id"])["items"]
+    assert [item["input_etag"] for item in items] == etags
+    assert objects.get(keys[0], max_bytes=99, etag=etags[0]) == PHOTO
+    with pytest.raises(ObjectChanged):
+        objects.get(keys[1], max_bytes=99, etag=etags[1])
 
 
 def test_another_job_s_photos_do_not_count(service: Service, objects: ObjectStore) -> None:
@@ -93,7 +136,7 @@ def test_another_job_s_photos_do_not_count(service: Service, objects: ObjectStor
     ):
         objects.put(key, PHOTO, "image/jpeg")
     response = confirm(phone, job["job_id"])
-    assert response.json()["error"]["details"] == {"missing": [0]}
+    assert response.json()["error"]["details"]["missing"] == [0]
 
 
 def test_confirming_again_answers_as_the_first_did(phone: Phone) -> None:

@@ -28,7 +28,7 @@ from edge_api.services.dispatch import (
 )
 from edge_api.services.jobs import cancel_owned_job
 from edge_api.services.settlement import record_result
-from edge_api.settings import Settings
+from edge_api.settings import Patience, Settings
 from edge_api.storage.addresses import open_database
 from edge_api.storage.dead_letters import list_dead_letters
 from edge_api.storage.dispatches import claim_due, claim_new, record_refused, record_submitted
@@ -41,6 +41,7 @@ from tests.edge_api.service import environment
 
 ENDPOINT = "endpoint1"
 LEASE = 60.0
+PATIENCE = Patience()
 
 
 @pytest.fixture
@@ -165,13 +166,13 @@ def test_what_runpod_may_have_is_not_sent_twice_blindly(
 
 @pytest.mark.parametrize("state", ["submitting", "uncertain"])
 def test_without_a_sign_of_life_a_doubtful_attempt_is_replaced(
-    connection: Connection, settings: Settings, state: str
+    connection: Connection, state: str
 ) -> None:
     job_id = rows.queued(connection, rows.new_user(connection))
     (dispatch,) = claim_new(connection, ENDPOINT, NOW, LEASE, 16)
     if state == "uncertain":
-        refuse_dispatch(connection, dispatch, RunpodAmbiguous("502"), settings, NOW)
-    grace = {"submitting": LEASE, "uncertain": settings.patience.uncertain}[state]
+        refuse_dispatch(connection, dispatch, RunpodAmbiguous("502"), ENDPOINT, PATIENCE, NOW)
+    grace = {"submitting": LEASE, "uncertain": PATIENCE.uncertain}[state]
     assert claim_due(connection, NOW + grace - 0.1, LEASE, 16) == []
     (doubtful,) = claim_due(connection, NOW + grace, LEASE, 16)
     for _ in range(2):
@@ -183,28 +184,28 @@ def test_without_a_sign_of_life_a_doubtful_attempt_is_replaced(
     assert found == [(1, "superseded", 1, 0), (2, "new", 1, 0)]
 
 
-def test_a_sign_of_life_ends_the_doubt(connection: Connection, settings: Settings) -> None:
+def test_a_sign_of_life_ends_the_doubt(connection: Connection) -> None:
     job_id = rows.queued(connection, rows.new_user(connection), 2)
     (dispatch,) = claim_new(connection, ENDPOINT, NOW, LEASE, 16)
-    refuse_dispatch(connection, dispatch, RunpodAmbiguous("timeout"), settings, NOW)
+    refuse_dispatch(connection, dispatch, RunpodAmbiguous("timeout"), ENDPOINT, PATIENCE, NOW)
     owner = rows.job(connection, job_id)
     result = rows.result(owner, dispatch, 0)
     assert apply_callback(connection, job_id, result, Policy(), NOW + 9)
     (row,) = rows.dispatches(connection, job_id)
     assert (row["state"], row["runpod_job_id"]) == ("submitted", result.runpod_job_id)
     assert (row["endpoint_id"], row["submitted_at"]) == (ENDPOINT, NOW + 9)
-    assert row["lease_until"] == NOW + 9 + settings.patience.stall
+    assert row["lease_until"] == NOW + 9 + PATIENCE.stall
     (asked,) = claim_due(connection, NOW + 1000, LEASE, 16)
     resend(connection, msgspec.structs.replace(asked, state=dispatch.state), "late", NOW + 9)
     assert rows.newest(connection, job_id).attempt == 2, "only a claim that saw the doubt acts"
 
 
-def test_a_doubt_that_never_ends_is_given_up(connection: Connection, settings: Settings) -> None:
+def test_a_doubt_that_never_ends_is_given_up(connection: Connection) -> None:
     job_id, now = rows.queued(connection, rows.new_user(connection)), NOW
     for number in range(1, MAX_TRIES + 1):
         (dispatch,) = claim_new(connection, ENDPOINT, now, LEASE, 16)
         assert (dispatch.attempt, dispatch.tries) == (number, number)
-        refuse_dispatch(connection, dispatch, RunpodAmbiguous("502"), settings, now)
+        refuse_dispatch(connection, dispatch, RunpodAmbiguous("502"), ENDPOINT, PATIENCE, now)
         now += 1000
         (doubtful,) = claim_due(connection, now, LEASE, 16)
         resend(connection, doubtful, "no sign of life", now)
@@ -361,31 +362,31 @@ def test_a_refusal_that_comes_after_a_cancel_changes_nothing(
     cancel_owned_job(connection, user, job_id, NOW)
     before = rows.dispatches(connection, job_id)
     record_refused(connection, dispatch.id, "late", NOW + 3)
-    refuse_dispatch(connection, dispatch, RunpodRefused("late"), settings, NOW)
+    refuse_dispatch(connection, dispatch, RunpodRefused("late"), ENDPOINT, PATIENCE, NOW)
     assert rows.dispatches(connection, job_id) == before
     assert rows.credits_of(connection, user) == 10
 
 
 @pytest.mark.parametrize("error", [RunpodRefused("400"), RunpodForgotten("404")])
 def test_a_refusal_refunds_only_what_is_not_done(
-    connection: Connection, settings: Settings, error: RunpodError
+    connection: Connection, error: RunpodError
 ) -> None:
     job_id = rows.queued(connection, rows.new_user(connection), 3)
     (dispatch,) = claim_new(connection, ENDPOINT, NOW, LEASE, 16)
     owner = rows.job(connection, job_id)
     assert record_result(connection, job_id, rows.result(owner, dispatch, 0), NOW)
-    refuse_dispatch(connection, dispatch, error, settings, NOW)
+    refuse_dispatch(connection, dispatch, error, ENDPOINT, PATIENCE, NOW)
     owner = rows.job(connection, job_id)
     assert (owner.status, owner.done_items, owner.refunded) == ("done", 1, 2)
 
 
-def test_tries_come_to_an_end(connection: Connection, settings: Settings) -> None:
+def test_tries_come_to_an_end(connection: Connection) -> None:
     job_id = rows.queued(connection, rows.new_user(connection))
     now = NOW
     for number in range(1, MAX_TRIES + 1):
         (dispatch,) = claim_new(connection, ENDPOINT, now, LEASE, 16)
         assert dispatch.tries == number
-        refuse_dispatch(connection, dispatch, RunpodTransient("429"), settings, now)
+        refuse_dispatch(connection, dispatch, RunpodTransient("429"), ENDPOINT, PATIENCE, now)
         now += 1000
     assert claim_new(connection, ENDPOINT, now, LEASE, 16) == []
     owner = rows.job(connection, job_id)

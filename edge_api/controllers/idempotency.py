@@ -1,0 +1,58 @@
+"""The Idempotency-Key header of a POST, as a dependency of its handler."""
+
+import hashlib
+import re
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from litestar.di import NamedDependency, Provide
+from litestar.params import HeaderParameter
+
+from edge_api.controllers.auth import Caller
+from edge_api.domain.errors import InvalidRequest
+from edge_api.services import Services
+from edge_api.services.idempotency import Claim
+from shared.rules import Problem
+
+_KEY = re.compile(r"[!-~]{1,255}")
+
+
+async def hold_claim(
+    request: Caller,
+    services: NamedDependency[Services],
+    idempotency_key: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Idempotency-Key",
+            description=(
+                "Any text that is new for each request, a UUID for example. The same request sent "
+                "again with it within 24 h has its effect once and answers as the first did."
+            ),
+            max_length=257,
+        ),
+    ] = None,
+) -> AsyncGenerator[Claim]:
+    """Raises InvalidRequest, IdempotencyKeyReused or IdempotencyKeyInUse."""
+    key = _check(idempotency_key)
+    fingerprint = "" if key is None else await _fingerprint(request)
+    async with services.idempotency.claim(request.user, key, fingerprint) as claim:
+        yield claim
+
+
+def _check(text: str | None) -> str | None:
+    if text is None:
+        return None
+    # A structured-field string comes in quotation marks; many clients send the bare text.
+    key = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if _KEY.fullmatch(key) is None:
+        problem = "must be 1..255 visible ASCII characters"
+        raise InvalidRequest([Problem("Idempotency-Key", problem)])
+    return key
+
+
+async def _fingerprint(request: Caller) -> str:
+    body = await request.body()
+    return hashlib.sha256(b"\0".join((request.url.path.encode(), body))).hexdigest()
+
+
+CLAIM = {"claim": Provide(hold_claim)}
