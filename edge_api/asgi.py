@@ -1,7 +1,7 @@
 """The composition root: settings in, application out."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
@@ -13,7 +13,8 @@ from litestar.exceptions import HTTPException
 from msgspec import Struct
 
 from edge_api.clients.runpod import RunpodClient
-from edge_api.controllers.auth import AuthController, MeController, json_only
+from edge_api.controllers.accounts import AuthController, MeController
+from edge_api.controllers.auth import json_only
 from edge_api.controllers.callbacks import CallbackController
 from edge_api.controllers.envelope import domain_error, http_error, internal_error, undecodable
 from edge_api.controllers.health import HealthController
@@ -29,14 +30,17 @@ from edge_api.services.accounts import Accounts
 from edge_api.services.attempts import Policy
 from edge_api.services.callbacks import Callbacks
 from edge_api.services.dispatch import Dispatcher
+from edge_api.services.erasure import Eraser
 from edge_api.services.expiry import Expiry
+from edge_api.services.export import Exports
 from edge_api.services.health import VERSION, Health
 from edge_api.services.idempotency import Idempotency
-from edge_api.services.jobs import Jobs, ObjectLister
+from edge_api.services.jobs import Jobs, Objects
 from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
 from edge_api.services.loops import repeat
 from edge_api.services.reconcile import Reconciler
+from edge_api.services.retention import Retention
 from edge_api.services.rules import Rules
 from edge_api.settings import Settings
 from edge_api.storage.addresses import open_database
@@ -61,7 +65,7 @@ class Intervals(Struct, frozen=True):
 def create_app(
     settings: Settings,
     *,
-    objects: ObjectLister | None = None,
+    objects: Objects | None = None,
     runpod_transport: httpx.AsyncBaseTransport | None = None,
     intervals: Intervals | None = None,
 ) -> Litestar:
@@ -80,6 +84,7 @@ def create_app(
     )
     links = Links(Presigner(*storage, storage_secret))
     wakes = (asyncio.Event(), asyncio.Event())
+    eraser = Eraser(database, store, runpod, settings.patience.queue + settings.patience.job)
     services = Services(
         accounts=Accounts(database, settings),
         rules=Rules(database),
@@ -90,11 +95,17 @@ def create_app(
         calls=CallLimiter(database, _call_rate(settings)),
         idempotency=Idempotency(database),
         proxies=Proxies(settings.trusted_proxies),
+        eraser=eraser,
+        exports=Exports(database),
     )
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
-        background = _start(database, runpod, settings, intervals or Intervals(), wakes)
+        loops = {
+            "erase": eraser.step,
+            "retain": Retention(database, store, settings).step,
+        }
+        background = _start(database, runpod, settings, intervals or Intervals(), wakes, loops)
         try:
             yield
         finally:
@@ -160,6 +171,7 @@ def _start(
     settings: Settings,
     intervals: Intervals,
     wakes: tuple[asyncio.Event, asyncio.Event],
+    more: Mapping[str, Callable[[], Awaitable[bool]]],
 ) -> list[asyncio.Task[None]]:
     dispatch = Dispatcher(database, runpod, settings).step
     reconcile = Reconciler(database, runpod, _policy(settings)).step
@@ -168,5 +180,6 @@ def _start(
         repeat("dispatch", dispatch, intervals.dispatch, wakes[0]),
         repeat("reconcile", reconcile, intervals.reconcile, wakes[1]),
         repeat("expire", expire, intervals.expire, asyncio.Event()),
+        *(repeat(name, step, intervals.expire, asyncio.Event()) for name, step in more.items()),
     ]
     return [asyncio.create_task(loop) for loop in loops]

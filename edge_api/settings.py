@@ -87,6 +87,7 @@ class Settings(Struct, frozen=True):
     `signups_per_hour` is for one address, `free_credits_per_day` for all new accounts together,
     `calls_per_minute` for one account; 0 means that nobody counts sign-ups or calls, and that no
     credits are given away. `trusted_proxies` may say who calls, in X-Forwarded-For.
+    Photos and results are deleted so many days after their job ended; 0 keeps them.
     """
 
     mode: Mode
@@ -111,6 +112,8 @@ class Settings(Struct, frozen=True):
     free_credits_per_day: int = 10_000
     calls_per_minute: int = 600
     trusted_proxies: tuple[Network, ...] = ()
+    input_retention_days: int = 7
+    result_retention_days: int = 30
     max_attempts: int = 3
     patience: Patience = Patience()
 
@@ -141,6 +144,8 @@ class Settings(Struct, frozen=True):
             free_credits_per_day=env.whole("FREE_CREDITS_PER_DAY", 10_000, low=0),
             calls_per_minute=env.whole("CALLS_PER_MINUTE", 600, low=0),
             trusted_proxies=_networks(env),
+            input_retention_days=env.whole("INPUT_RETENTION_DAYS", 7, low=0),
+            result_retention_days=env.whole("RESULT_RETENTION_DAYS", 30, low=0),
             max_attempts=env.whole("MAX_ATTEMPTS", 3, high=20),
             patience=Patience.from_env(env),
         )

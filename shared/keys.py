@@ -92,6 +92,18 @@ def input_prefix(user: str, job: str) -> str:
     return f"inputs/{_checked_id(user)}/{_checked_id(job)}/"
 
 
+def result_prefixes(user: str, job: str) -> list[str]:
+    """What every result of the job begins with: outputs, previews, masks."""
+    folder = f"{_checked_id(user)}/{_checked_id(job)}/"
+    return [f"{kind}/{folder}" for kind in ("outputs", "previews", "masks")]
+
+
+def user_prefixes(user: str) -> list[str]:
+    """What every object of a user begins with."""
+    folder = f"{_checked_id(user)}/"
+    return [f"{kind}/{folder}" for kind in ("inputs", "outputs", "previews", "masks")]
+
+
 def parse_key(key: str) -> ObjectKey:
     """Take a key apart. Raises `InvalidKey` for whatever the functions above would not build."""
     for kind, pattern in _PATTERNS.items():

@@ -4,11 +4,13 @@ from msgspec import Struct
 
 from edge_api.controllers.schemas import (
     Account,
+    AccountErased,
     CallbackAnswer,
     ConceptView,
     CreateJobBody,
     CreateRuleBody,
     ExecuteBody,
+    ExportData,
     Health,
     ItemData,
     ItemStateView,
@@ -38,6 +40,8 @@ from edge_api.controllers.schemas import (
 from edge_api.domain.jobs import ItemStatus, JobStatus
 from edge_api.domain.plans import Plan
 from edge_api.services.links import DownloadLink, UploadLink
+from edge_api.storage.ledger import Kind, Movement
+from edge_api.storage.users import Profile
 from shared.keys import input_key, instances_key, mask_key, output_key, preview_key
 from shared.messages import ItemReport, ItemResult, ItemWarning, idempotency_key
 from shared.messages import ItemStatus as Outcome
@@ -86,6 +90,15 @@ ANSWERS: dict[str, object] = {
         2,
         1,
         PlanLimits(10, concurrent_jobs=1, rule_slots=2, open_jobs=0, rules=0),
+    ),
+    "EraseMe": AccountErased(
+        USER, True, {"users": 1, "jobs": 2, "items": 14, "rules": 1, "billing_events": 4}, 71, False
+    ),
+    "ExportMe": ExportData(
+        Profile(USER, Plan.FREE, 10, 0, 1, 1_795_167_000.0, True),
+        [_RULE],
+        [],
+        [Movement(Kind.GRANT, 10, None, 1_795_167_000.0)],
     ),
     "ListPresets": [PresetSummary("interior", "건축/인테리어", 12, "Architecture & Interior")],
     "GetPreset": PresetDetail(

@@ -32,7 +32,7 @@ class RuleController(Controller):
     ) -> Envelope[RulesData]:
         """All of the caller's rules, oldest first."""
         rules = await services.rules.fetch_all(request.user)
-        return ok(RulesData([_view(rule) for rule in rules]))
+        return ok(RulesData([view_rule(rule) for rule in rules]))
 
     @post(
         "/rules",
@@ -51,7 +51,7 @@ class RuleController(Controller):
         rule = await services.rules.create(
             request.user, data.name, data.preset_id, data.concepts, data.protect or [], claim
         )
-        return ok(RuleData(_view(rule)))
+        return ok(RuleData(view_rule(rule)))
 
     @get(
         "/rules/{rule_id:str}",
@@ -62,7 +62,7 @@ class RuleController(Controller):
         self, request: Caller, services: NamedDependency[Services], rule_id: FromPath[str]
     ) -> Envelope[RuleData]:
         """One rule, as it was written."""
-        return ok(RuleData(_view(await services.rules.fetch(request.user, rule_id))))
+        return ok(RuleData(view_rule(await services.rules.fetch(request.user, rule_id))))
 
     @put(
         "/rules/{rule_id:str}",
@@ -81,7 +81,7 @@ class RuleController(Controller):
         rule = await services.rules.update(
             request.user, rule_id, change.name, change.concepts, change.protect
         )
-        return ok(RuleData(_view(rule)))
+        return ok(RuleData(view_rule(rule)))
 
     @delete(
         "/rules/{rule_id:str}",
@@ -97,7 +97,7 @@ class RuleController(Controller):
         return ok(RuleDeleted(rule_id))
 
 
-def _view(rule: Rule) -> RuleView:
+def view_rule(rule: Rule) -> RuleView:
     return RuleView(
         id=rule.id,
         name=rule.name,

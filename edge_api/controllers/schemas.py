@@ -6,7 +6,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edge_api.domain.jobs import ItemStatus, JobStatus
 from edge_api.domain.plans import Plan
+from edge_api.services.export import ExportedJob
 from edge_api.services.links import DownloadLink, UploadLink
+from edge_api.storage.ledger import Movement
+from edge_api.storage.users import Profile
 from shared.messages import ItemReport, ItemWarning
 from shared.rules import ConceptRule, RequestedRule, RuleWarning
 
@@ -53,6 +56,16 @@ class Me(Struct, frozen=True):
     rule_slots: int
     concurrent_jobs: int
     limits: PlanLimits
+
+
+class AccountErased(Struct, frozen=True):
+    """What was deleted. `pending`: results that a worker still stores are deleted as they come."""
+
+    user_id: str
+    deleted: bool
+    rows: dict[str, int]
+    objects: int
+    pending: bool
 
 
 class PresetSummary(Struct, frozen=True):
@@ -127,6 +140,15 @@ class RuleView(Struct, frozen=True):
     updated_at: Timestamp
     concepts: dict[str, SavedConceptRule]
     protect: list[str]
+
+
+class ExportData(Struct, frozen=True):
+    """Everything that is kept about the caller. Times are Unix seconds."""
+
+    profile: Profile
+    rules: list[RuleView]
+    jobs: list[ExportedJob]
+    ledger: list[Movement]
 
 
 class RuleData(Struct, frozen=True):

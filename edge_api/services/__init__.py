@@ -5,6 +5,8 @@ from msgspec import Struct
 from edge_api.domain.addresses import Proxies
 from edge_api.services.accounts import Accounts
 from edge_api.services.callbacks import Callbacks
+from edge_api.services.erasure import Eraser
+from edge_api.services.export import Exports
 from edge_api.services.health import Health
 from edge_api.services.idempotency import Idempotency
 from edge_api.services.jobs import Jobs
@@ -25,3 +27,5 @@ class Services(Struct, frozen=True):
     calls: CallLimiter
     idempotency: Idempotency
     proxies: Proxies
+    eraser: Eraser
+    exports: Exports

@@ -5,10 +5,13 @@ import time
 
 from sqlalchemy import Connection
 
+from edge_api.services.idempotency import LIFETIME
 from edge_api.services.settlement import cancel_job
 from edge_api.settings import Settings
 from edge_api.storage.database import Database
+from edge_api.storage.idempotency import forget_keys
 from edge_api.storage.jobs import abandoned_job_ids
+from edge_api.storage.rate_limits import forget_rates
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +32,16 @@ class Expiry:
         expired = await self._database.write(
             expire_jobs, now - self._upload_window, now - self._execute_window, now
         )
+        await self._database.write(forget_old, now)
         for job_id in expired:
             logger.info("job expired", extra={"job_id": job_id})
         return len(expired) == BATCH
+
+
+def forget_old(connection: Connection, now: float) -> None:
+    """Idempotency keys and rates that bind nobody any more."""
+    forget_keys(connection, now - LIFETIME)
+    forget_rates(connection, now)
 
 
 def expire_jobs(

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from sqlalchemy import Connection, text
 
-from edge_api.services.jobs import ObjectLister
+from edge_api.services.jobs import Objects
 from edge_api.storage.database import Database
 from shared.objects import StorageError
 
@@ -16,7 +16,7 @@ CHECK_TIMEOUT = 4.0
 class Health:
     """Looks at what every request needs: the database and the bucket."""
 
-    def __init__(self, database: Database, objects: ObjectLister) -> None:
+    def __init__(self, database: Database, objects: Objects) -> None:
         self._database = database
         self._objects = objects
 

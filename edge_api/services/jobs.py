@@ -66,8 +66,10 @@ LISTING_TIMEOUT = 8.0
 """Seconds; the app gives up after 10."""
 
 
-class ObjectLister(Protocol):
+class Objects(Protocol):
     """The part of the object store that the service needs."""
+
+    def delete(self, keys: Sequence[str]) -> None: ...
 
     def list(self, prefix: str) -> list[ObjectInfo]: ...
 
@@ -88,7 +90,7 @@ class Jobs:
     """Every method takes the caller's user id: a foreign job is not found."""
 
     def __init__(
-        self, database: Database, objects: ObjectLister, links: Links, wake: Callable[[], None]
+        self, database: Database, objects: Objects, links: Links, wake: Callable[[], None]
     ) -> None:
         self._database = database
         self._links = links

@@ -1,10 +1,11 @@
 """Rows of jobs and items. Every change of state is one conditional UPDATE."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, func, insert, select, update
 
 from edge_api.domain.jobs import OPEN, WORKING, ItemStatus, JobStatus, sources
 from edge_api.storage.tables import items, jobs
@@ -31,6 +32,14 @@ class Job(Struct, frozen=True):
     queued_at: float | None
     started_at: float | None
     ended_at: float | None
+    results_purged_at: float | None
+
+
+class Purge(StrEnum):
+    """What retention deletes of a job that ended."""
+
+    INPUTS = "inputs"
+    RESULTS = "results"
 
 
 class Item(Struct, frozen=True):
@@ -179,6 +188,27 @@ def touch_working_job(connection: Connection, job_id: str, now: float) -> bool:
     return touched.rowcount == 1
 
 
+def purgeable_jobs(
+    connection: Connection, what: Purge, ended_before: float, limit: int
+) -> list[tuple[str, str]]:
+    """(user, job) of those that ended by then and of which this was not deleted yet."""
+    rows = connection.execute(
+        select(jobs.c.user_id, jobs.c.id)
+        .where(jobs.c.ended_at < ended_before, _purged(what).is_(None))
+        .order_by(jobs.c.ended_at)
+        .limit(limit)
+    )
+    return [(row.user_id, row.id) for row in rows]
+
+
+def record_purged(connection: Connection, what: Purge, job_id: str, now: float) -> None:
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values({_purged(what): now}))
+
+
+def _purged(what: Purge) -> Column[float | None]:
+    return jobs.c.inputs_purged_at if what is Purge.INPUTS else jobs.c.results_purged_at
+
+
 def set_refunded(connection: Connection, job_id: str, refunded: int) -> None:
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(refunded=refunded))
 
@@ -188,6 +218,12 @@ def find_item(connection: Connection, job_id: str, idx: int) -> Item | None:
         select(items).where(items.c.job_id == job_id, items.c.idx == idx)
     ).one_or_none()
     return None if row is None else _item(row)
+
+
+def all_items(connection: Connection, job_id: str) -> list[Item]:
+    """Every item in full, in order."""
+    rows = connection.execute(select(items).where(items.c.job_id == job_id).order_by(items.c.idx))
+    return [_item(row) for row in rows]
 
 
 def list_item_states(connection: Connection, job_id: str) -> list[ItemState]:

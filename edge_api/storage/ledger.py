@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, insert, select, update
 
 from edge_api.storage.tables import billing_events, users
@@ -34,6 +35,42 @@ def move_credits(
         )
     )
     return True
+
+
+class Movement(Struct, frozen=True):
+    """One row of the ledger."""
+
+    kind: Kind
+    amount: int
+    job_id: str | None
+    created_at: float
+
+
+def list_movements(connection: Connection, user_id: str) -> list[Movement]:
+    """A user's movements, oldest first."""
+    rows = connection.execute(
+        select(
+            billing_events.c.kind,
+            billing_events.c.amount,
+            billing_events.c.job_id,
+            billing_events.c.created_at,
+        )
+        .where(billing_events.c.user_id == user_id)
+        .order_by(billing_events.c.id)
+    )
+    return [Movement(Kind(row.kind), *row[1:]) for row in rows]
+
+
+def drifting_users(connection: Connection) -> list[tuple[str, int, int]]:
+    """(user, balance, sum of the rows) of everyone for whom the two differ: nobody, always."""
+    total = func.coalesce(func.sum(billing_events.c.amount), 0)
+    rows = connection.execute(
+        select(users.c.id, users.c.credits, total)
+        .outerjoin(billing_events, billing_events.c.user_id == users.c.id)
+        .group_by(users.c.id, users.c.credits)
+        .having(users.c.credits != total)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def ledger_sum(connection: Connection, user_id: str) -> int:

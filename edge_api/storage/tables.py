@@ -76,7 +76,8 @@ jobs = Table(
     Column("queued_at", Float, nullable=True),
     Column("started_at", Float, nullable=True),
     Column("ended_at", Float, nullable=True),
-    Column("purged_at", Float, nullable=True),
+    Column("inputs_purged_at", Float, nullable=True),
+    Column("results_purged_at", Float, nullable=True),
     CheckConstraint(
         "status IN ('created', 'uploaded', 'queued', 'running', 'done', 'failed', 'canceled')",
         name="status_known",

@@ -39,16 +39,52 @@ def insert_user(
     )
 
 
-def find_user(connection: Connection, user_id: str) -> User | None:
-    return _user(connection, users.c.id == user_id)
+class Profile(Struct, frozen=True):
+    """A user's row, but for what stands for his device: whoever has that has the account."""
+
+    user_id: str
+    plan: Plan
+    credits: int
+    open_jobs: int
+    rules: int
+    created_at: float
+    has_device: bool
+
+
+def find_profile(connection: Connection, user_id: str) -> Profile | None:
+    row = connection.execute(select(users).where(users.c.id == user_id)).one_or_none()
+    if row is None:
+        return None
+    return Profile(
+        row.id,
+        Plan(row.plan),
+        row.credits,
+        row.open_jobs,
+        row.rules,
+        row.created_at,
+        row.device_hash is not None,
+    )
+
+
+def find_user(connection: Connection, user_id: str, *, lock: bool = False) -> User | None:
+    """`lock` keeps others from changing the row until the transaction ends."""
+    return _user(connection, users.c.id == user_id, lock=lock)
+
+
+def set_plan(connection: Connection, user_id: str, plan: Plan) -> bool:
+    changed = connection.execute(update(users).where(users.c.id == user_id).values(plan=plan))
+    return changed.rowcount == 1
 
 
 def find_user_by_device(connection: Connection, device_hash: str) -> User | None:
     return _user(connection, users.c.device_hash == device_hash)
 
 
-def _user(connection: Connection, condition: ColumnElement[bool]) -> User | None:
-    row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()
+def _user(
+    connection: Connection, condition: ColumnElement[bool], *, lock: bool = False
+) -> User | None:
+    query = select(*_COLUMNS).where(condition)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return None if row is None else User(row.id, Plan(row.plan), *row[2:])
 
 

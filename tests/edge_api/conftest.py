@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 from sqlalchemy import Connection, Engine
 
 from edge_api.asgi import Intervals, create_app
-from edge_api.services.jobs import ObjectLister
+from edge_api.services.jobs import Objects
 from edge_api.settings import Settings
 from edge_api.storage.migrate import upgrade
 from infra.local.store import ServedStore, serve_store
@@ -122,7 +122,7 @@ def launch(store: ServedStore, objects: ObjectStore) -> Launch:
         url: str,
         *,
         intervals: Intervals = WOKEN,
-        lister: ObjectLister = objects,
+        lister: Objects = objects,
         **variables: str,
     ) -> Generator[Service]:
         settings = Settings.from_env(environment(store, url) | variables)

@@ -1,12 +1,16 @@
 """Object stores that do not do their part."""
 
 import threading
+from collections.abc import Sequence
 
 from shared.objects import ObjectInfo, StorageUnavailable
 
 
 class DownLister:
     """Every call fails as it does where the store cannot be reached."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        raise StorageUnavailable(f"delete {len(keys)} objects: closed", retryable=True)
 
     def list(self, prefix: str) -> list[ObjectInfo]:
         raise StorageUnavailable(f"list {prefix}: EndpointConnectionError", retryable=True)
@@ -19,6 +23,9 @@ class BrokenLister:
     """Every call fails as nothing should: a mistake in our own code."""
 
     secret = "canary-of-the-inner-workings"
+
+    def delete(self, keys: Sequence[str]) -> None:
+        raise RuntimeError(f"{self.secret} while deleting {len(keys)}")
 
     def list(self, prefix: str) -> list[ObjectInfo]:
         raise RuntimeError(f"{self.secret} while listing {prefix}")
@@ -33,6 +40,9 @@ class HangingLister:
     def __init__(self) -> None:
         self.asked = threading.Event()
         self.release = threading.Event()
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self.release.wait(60)
 
     def list(self, prefix: str) -> list[ObjectInfo]:
         self.asked.set()

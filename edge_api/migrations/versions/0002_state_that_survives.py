@@ -25,7 +25,8 @@ def upgrade() -> None:
     with op.batch_alter_table("items") as items:
         items.add_column(sa.Column("input_etag", sa.String(length=128), nullable=True))
     with op.batch_alter_table("jobs") as jobs:
-        jobs.add_column(sa.Column("purged_at", sa.Float(), nullable=True))
+        jobs.add_column(sa.Column("inputs_purged_at", sa.Float(), nullable=True))
+        jobs.add_column(sa.Column("results_purged_at", sa.Float(), nullable=True))
     with op.batch_alter_table("dispatches") as dispatches:
         dispatches.add_column(
             sa.Column("strikes", sa.Integer(), nullable=False, server_default="0")
@@ -138,6 +139,7 @@ def downgrade() -> None:
         dispatches.drop_column("lease_until")
         dispatches.drop_column("strikes")
     with op.batch_alter_table("jobs") as jobs:
-        jobs.drop_column("purged_at")
+        jobs.drop_column("results_purged_at")
+        jobs.drop_column("inputs_purged_at")
     with op.batch_alter_table("items") as items:
         items.drop_column("input_etag")

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -113,6 +114,9 @@ class SlowLister:
         return [ObjectInfo(f"{prefix}{idx}.jpg", 9, "e") for idx in range(3)]
 
     def ready(self) -> None:
+        pass
+
+    def delete(self, keys: Sequence[str]) -> None:
         pass
 
 

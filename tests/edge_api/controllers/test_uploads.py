@@ -1,6 +1,7 @@
 """Uploading to the presigned URLs, and confirming that every photo is there."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -92,6 +93,9 @@ class FullLister:
         return [ObjectInfo(f"{prefix}{idx}.jpg", size, "e") for idx, size in enumerate(sizes)]
 
     def ready(self) -> None:
+        pass
+
+    def delete(self, keys: Sequence[str]) -> None:
         pass
 
 
