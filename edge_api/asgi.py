@@ -93,7 +93,7 @@ def create_app(
         callbacks=Callbacks(database, settings.callback_secrets, _policy(settings)),
         health=Health(database, store),
         calls=CallLimiter(database, _call_rate(settings)),
-        idempotency=Idempotency(database),
+        idempotency=Idempotency(database, settings.patience.key),
         proxies=Proxies(settings.trusted_proxies),
         eraser=eraser,
         exports=Exports(database),
@@ -105,7 +105,8 @@ def create_app(
             "erase": eraser.step,
             "retain": Retention(database, store, settings).step,
         }
-        background = _start(database, runpod, settings, intervals or Intervals(), wakes, loops)
+        spaced = intervals or Intervals(expire=settings.expire_interval)
+        background = _start(database, runpod, settings, spaced, wakes, loops)
         try:
             yield
         finally:

@@ -40,7 +40,8 @@ class Patience(Struct, frozen=True):
     while it was submitted, `queue` a worker to begin (Runpod drops the job after that), `stuck`
     the same while workers are there, `job` and `item` the work itself at Runpod, `stall` the next
     photo once a worker has begun, `backoff` at most between two tries, `breaker` at least between
-    two tries of an endpoint in trouble, `call` one answer of Runpod.
+    two tries of an endpoint in trouble, `call` one answer of Runpod, `key` a
+    request that holds an Idempotency-Key.
     """
 
     submit: float = 60.0
@@ -55,6 +56,7 @@ class Patience(Struct, frozen=True):
     backoff: float = 60.0
     breaker: float = 30.0
     call: float = 15.0
+    key: float = 15.0
 
     @classmethod
     def from_env(cls, env: Environment) -> "Patience":
@@ -71,6 +73,7 @@ class Patience(Struct, frozen=True):
             "backoff": "DISPATCH_BACKOFF_MAX_SEC",
             "breaker": "BREAKER_PAUSE_SEC",
             "call": "RUNPOD_TIMEOUT_SEC",
+            "key": "IDEMPOTENCY_LOCK_SEC",
         }
         default = cls()
         return cls(
@@ -115,6 +118,7 @@ class Settings(Struct, frozen=True):
     input_retention_days: int = 7
     result_retention_days: int = 30
     max_attempts: int = 3
+    expire_interval: float = 30.0
     patience: Patience = Patience()
 
     @classmethod
@@ -147,6 +151,7 @@ class Settings(Struct, frozen=True):
             input_retention_days=env.whole("INPUT_RETENTION_DAYS", 7, low=0),
             result_retention_days=env.whole("RESULT_RETENTION_DAYS", 30, low=0),
             max_attempts=env.whole("MAX_ATTEMPTS", 3, high=20),
+            expire_interval=env.seconds("EXPIRE_INTERVAL_SEC", 30.0, low=0.1, high=3600),
             patience=Patience.from_env(env),
         )
         if settings.mode is Mode.PRODUCTION:

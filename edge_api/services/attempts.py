@@ -21,7 +21,7 @@ from edge_api.storage.dispatches import (
     insert_dispatch,
     move,
     postpone,
-    shorten_lease,
+    record_begun,
 )
 from edge_api.storage.jobs import find_job, pending_indices, touch_working_job
 from shared.messages import ItemError, ItemResult, JobSummary
@@ -34,6 +34,9 @@ MAX_TRIES = 12
 RUNPOD_RETRIES = 2
 """Runpod begins a job again by itself where its worker dies; a photo that kills workers would go
 round for ever."""
+
+NEVER_BEGUN = "never begun"
+"""Why an attempt is given up that no worker took: another would wait as well."""
 
 WORKER_LOST = ItemError(
     "WORKER_LOST", "The worker stopped before this photo was finished; the credit came back.", True
@@ -57,22 +60,30 @@ class Policy(Struct, frozen=True):
         return dispatch.strikes + 1 >= self.max_attempts
 
 
+class Lost(Struct, frozen=True):
+    """An attempt came to nothing: another follows, or what is missing was given up."""
+
+    reason: str
+    again: bool
+
+
 def apply_status(
     connection: Connection, dispatch: Dispatch, answer: RunpodJob, policy: Policy, now: float
-) -> None:
+) -> Lost | None:
     """Bring a job in line with what Runpod says of it."""
     match answer.status:
         case RunpodStatus.IN_QUEUE:
             postpone(connection, dispatch.id, now + pause(dispatch, now))
         case RunpodStatus.IN_PROGRESS | RunpodStatus.RUNNING:
             touch_working_job(connection, dispatch.job_id, now)
-            shorten_lease(connection, dispatch.id, now + policy.patience.stall)
+            record_begun(connection, dispatch.id, now, now + policy.patience.stall)
             postpone(connection, dispatch.id, now + pause(dispatch, now))
         case RunpodStatus.COMPLETED:
             apply_output(connection, dispatch, answer.output, policy, now)
-            retry_or_abandon(connection, dispatch, "incomplete", policy, now)
+            return retry_or_abandon(connection, dispatch, "incomplete", policy, now)
         case RunpodStatus.FAILED | RunpodStatus.TIMED_OUT | RunpodStatus.CANCELLED:
-            retry_or_abandon(connection, dispatch, answer.status.lower(), policy, now)
+            return retry_or_abandon(connection, dispatch, answer.status.lower(), policy, now)
+    return None
 
 
 def overdue(dispatch: Dispatch, answer: RunpodJob, policy: Policy, now: float) -> str | None:
@@ -83,7 +94,10 @@ def overdue(dispatch: Dispatch, answer: RunpodJob, policy: Policy, now: float) -
     if answer.retries >= RUNPOD_RETRIES:
         return "worker dies of it"
     if dispatch.lease_until is not None and now >= dispatch.lease_until:
-        return "stalled" if running else "never begun"
+        if running:
+            return "stalled"
+        # Runpod puts a job back into its queue where the worker died.
+        return NEVER_BEGUN if dispatch.begun_at is None else "worker died"
     return None
 
 
@@ -121,26 +135,28 @@ def retry_or_abandon(
     policy: Policy,
     now: float,
     error: ItemError = WORKER_LOST,
-) -> None:
+) -> Lost | None:
     """Send what is still missing again as the next attempt, or fail and refund it."""
     again = not policy.last_chance(dispatch)
-    _follow(connection, dispatch, reason, again, now, error, strikes=dispatch.strikes + 1)
+    return _follow(connection, dispatch, reason, again, now, error, strikes=dispatch.strikes + 1)
 
 
-def resend(connection: Connection, dispatch: Dispatch, reason: str, now: float) -> None:
+def resend(connection: Connection, dispatch: Dispatch, reason: str, now: float) -> Lost | None:
     """Runpod may never have got it: another attempt takes its place, and fences it.
 
     No worker is known to have failed, so this is no strike; the tries are what comes to an end.
     """
     again = dispatch.tries < MAX_TRIES
-    _follow(connection, dispatch, reason, again, now, NOT_DISPATCHED, strikes=dispatch.strikes)
+    return _follow(
+        connection, dispatch, reason, again, now, NOT_DISPATCHED, strikes=dispatch.strikes
+    )
 
 
 def give_up(
     connection: Connection, dispatch: Dispatch, reason: str, now: float, error: ItemError
-) -> None:
+) -> Lost | None:
     """Fail and refund what is still missing, and leave a dead letter."""
-    _follow(connection, dispatch, reason, False, now, error, strikes=dispatch.strikes)
+    return _follow(connection, dispatch, reason, False, now, error, strikes=dispatch.strikes)
 
 
 def _follow(
@@ -152,17 +168,17 @@ def _follow(
     error: ItemError,
     *,
     strikes: int,
-) -> None:
+) -> Lost | None:
     alive = (*IN_DOUBT, DispatchState.SUBMITTED)
     # Locked first: an attempt must not follow for a job that is being canceled.
     job = find_job(connection, dispatch.job_id, lock=True)
     missing = pending_indices(connection, dispatch.job_id)
     if job is None or job.status not in WORKING or not missing:
         move(connection, dispatch.id, alive, DispatchState.ENDED)
-        return
+        return None
     target = DispatchState.SUPERSEDED if again else DispatchState.ENDED
     if not move(connection, dispatch.id, alive, target, reason):
-        return
+        return None
     _log_lost(dispatch, reason, again)
     if again:
         insert_dispatch(
@@ -179,6 +195,7 @@ def _follow(
             connection, dispatch.job_id, dispatch.id, missing, error.code, reason, now
         )
         abandon_items(connection, dispatch.job_id, error, now)
+    return Lost(reason, again)
 
 
 def _log_lost(dispatch: Dispatch, reason: str, again: bool) -> None:

@@ -12,9 +12,6 @@ logger = logging.getLogger(__name__)
 THRESHOLD = 5
 """Failures in a row that open it. A wrong key opens it at once."""
 
-LONGEST = 300.0
-"""Seconds that it stays open at most."""
-
 
 def room(connection: Connection, endpoint_id: str, most: int, pause: float, now: float) -> int:
     """How many jobs may be submitted now: `most`, none while it is open, then one to try it."""
@@ -37,7 +34,8 @@ def after_failure(
     failures = count_failure(connection, endpoint_id, str(error), THRESHOLD if denied else 1)
     if failures < THRESHOLD:
         return
-    longer = min(LONGEST, pause * 2.0 ** min(failures - THRESHOLD, 10))
-    open_breaker(connection, endpoint_id, now + longer)
+    # Always as long: of many submits that were under way each would make it longer, and while
+    # it is open one job at a time finds out whether the trouble has passed.
+    open_breaker(connection, endpoint_id, now + pause)
     level = logging.CRITICAL if denied else logging.ERROR
-    logger.log(level, "endpoint left alone", extra={"seconds": longer, "reason": str(error)})
+    logger.log(level, "endpoint left alone", extra={"seconds": pause, "reason": str(error)})

@@ -21,9 +21,6 @@ from edge_api.storage.users import find_user
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LOCK = 15.0
-"""Seconds: longer than any request takes; a request whose process died is taken over after it."""
-
 LIFETIME = 24 * 3600.0
 """Seconds for which a key is remembered."""
 
@@ -65,8 +62,11 @@ NO_CLAIM = Claim()
 class Idempotency:
     """Claims keys for requests."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lock: float) -> None:
+        """`lock` in seconds, longer than any request takes: after it a request whose process died
+        is taken over."""
         self._database = database
+        self._lock = lock
 
     @asynccontextmanager
     async def claim(self, user_id: str, key: str | None, fingerprint: str) -> AsyncGenerator[Claim]:
@@ -77,7 +77,9 @@ class Idempotency:
         if key is None:
             yield NO_CLAIM
             return
-        claim = await self._database.write(claim_key, user_id, key, fingerprint, time.time())
+        claim = await self._database.write(
+            claim_key, user_id, key, fingerprint, self._lock, time.time()
+        )
         try:
             yield claim
         except BaseException:
@@ -87,11 +89,11 @@ class Idempotency:
 
 
 def claim_key(
-    connection: Connection, user_id: str, key: str, fingerprint: str, now: float
+    connection: Connection, user_id: str, key: str, fingerprint: str, lock: float, now: float
 ) -> Claim:
     if find_user(connection, user_id) is None:
         raise TokenInvalid
-    until = now + LOCK
+    until = now + lock
     if take_key(connection, user_id, key, fingerprint, now, until):
         return Claim(user_id, key, until)
     stored = find_key(connection, user_id, key)

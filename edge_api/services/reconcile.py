@@ -10,10 +10,10 @@ from edge_api.clients.runpod import (
     RunpodClient,
     RunpodError,
     RunpodForgotten,
-    RunpodJob,
     RunpodStatus,
 )
 from edge_api.services.attempts import (
+    NEVER_BEGUN,
     NO_WORKER,
     Policy,
     apply_status,
@@ -99,7 +99,7 @@ class Reconciler:
             await self._database.write(apply_status, dispatch, answer, self._policy, time.time())
             return
         await self._tell(dispatch)
-        await self._database.write(end_overdue, dispatch, answer, reason, self._policy, time.time())
+        await self._database.write(end_overdue, dispatch, reason, self._policy, time.time())
 
     async def _stuck(self, dispatch: Dispatch) -> str | None:
         """A job that waits although workers are there is sent again; without workers it waits."""
@@ -129,13 +129,12 @@ class Reconciler:
 def end_overdue(
     connection: Connection,
     dispatch: Dispatch,
-    answer: RunpodJob,
     reason: str,
     policy: Policy,
     now: float,
 ) -> None:
     """What Runpod was told to drop goes to another worker; what none began for so long does not."""
-    if answer.status is RunpodStatus.IN_QUEUE and reason == "never begun":
+    if reason == NEVER_BEGUN:
         give_up(connection, dispatch, reason, now, NO_WORKER)
     else:
         retry_or_abandon(connection, dispatch, reason, policy, now)

@@ -33,7 +33,8 @@ IN_DOUBT = (DispatchState.SUBMITTING, DispatchState.UNCERTAIN)
 class Dispatch(Struct, frozen=True):
     """`tries` counts submits of the job's work, `strikes` the attempts whose worker was lost.
 
-    `lease_until` (Unix seconds) is when this attempt counts as lost without another sign of life.
+    `begun_at` is the first sign of life of a worker, `lease_until` when the attempt counts as lost
+    without another; both in Unix seconds.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Dispatch(Struct, frozen=True):
     tries: int
     strikes: int
     submitted_at: float | None
+    begun_at: float | None
     lease_until: float | None
 
 
@@ -201,18 +203,19 @@ def record_life(
             state=DispatchState.SUBMITTED,
             runpod_job_id=known,
             submitted_at=func.coalesce(dispatches.c.submitted_at, now),
+            begun_at=func.coalesce(dispatches.c.begun_at, now),
             lease_until=lease_until,
         )
     )
 
 
-def shorten_lease(connection: Connection, dispatch_id: str, lease_until: float) -> None:
-    """Runpod says that a worker has it. Saying so again does not make it longer."""
+def record_begun(connection: Connection, dispatch_id: str, now: float, lease_until: float) -> None:
+    """Runpod says that a worker has it. Saying so again does not make the lease longer."""
     longer = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until > lease_until)
     connection.execute(
         update(dispatches)
         .where(dispatches.c.id == dispatch_id, longer)
-        .values(lease_until=lease_until)
+        .values(lease_until=lease_until, begun_at=func.coalesce(dispatches.c.begun_at, now))
     )
 
 

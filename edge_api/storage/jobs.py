@@ -5,7 +5,19 @@ from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Column, Connection, Row, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    Row,
+    String,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from edge_api.domain.jobs import OPEN, WORKING, ItemStatus, JobStatus, sources
 from edge_api.storage.tables import items, jobs
@@ -67,6 +79,26 @@ class Execution(Struct, frozen=True):
     request_hash: str
 
 
+# What the app's polling and every job's creation need is built once: putting a statement together
+# costs more than SQLite takes to answer it.
+_BY_ID = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_FIND = {False: _BY_ID, True: _BY_ID.where(jobs.c.user_id == bindparam("user_id"))}
+_FIND_LOCKED = {owned: query.with_for_update() for owned, query in _FIND.items()}
+_ITEM_STATES = (
+    select(items.c.idx, items.c.status, items.c.error)
+    .where(items.c.job_id == bindparam("job_id"))
+    .order_by(items.c.idx)
+)
+_FIRST = select(literal(0).label("idx")).cte("numbers", recursive=True)
+_NUMBERS = _FIRST.union_all(
+    select(_FIRST.c.idx + 1).where(_FIRST.c.idx < bindparam("count", type_=Integer) - 1)
+)
+_INSERT_ITEMS = insert(items).from_select(
+    ["job_id", "idx", "status"],
+    select(bindparam("job_id", type_=String), _NUMBERS.c.idx, literal(ItemStatus.PENDING.value)),
+)
+
+
 def insert_job(
     connection: Connection, job_id: str, user_id: str, preset: str, item_count: int, now: float
 ) -> None:
@@ -83,10 +115,7 @@ def insert_job(
             created_at=now,
         )
     )
-    connection.execute(
-        insert(items),
-        [{"job_id": job_id, "idx": idx, "status": ItemStatus.PENDING} for idx in range(item_count)],
-    )
+    connection.execute(_INSERT_ITEMS, {"job_id": job_id, "count": item_count})
 
 
 def find_job(
@@ -96,12 +125,8 @@ def find_job(
 
     `lock` keeps others from changing it until the transaction ends, which on SQLite is so anyway.
     """
-    query = select(jobs).where(jobs.c.id == job_id)
-    if lock:
-        query = query.with_for_update()
-    if user_id is not None:
-        query = query.where(jobs.c.user_id == user_id)
-    row = connection.execute(query).one_or_none()
+    query = _FIND_LOCKED[user_id is not None] if lock else _FIND[user_id is not None]
+    row = connection.execute(query, {"job_id": job_id, "user_id": user_id}).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -228,11 +253,7 @@ def all_items(connection: Connection, job_id: str) -> list[Item]:
 
 def list_item_states(connection: Connection, job_id: str) -> list[ItemState]:
     """Every item in order, without what only its own page shows: the app polls this."""
-    rows = connection.execute(
-        select(items.c.idx, items.c.status, items.c.error)
-        .where(items.c.job_id == job_id)
-        .order_by(items.c.idx)
-    )
+    rows = connection.execute(_ITEM_STATES, {"job_id": job_id})
     return [msgspec.convert(row, ItemState, from_attributes=True) for row in rows]
 
 

@@ -1,6 +1,7 @@
 """PostgreSQL through asyncpg: the same transactions, each in a greenlet on the event loop."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
@@ -26,6 +27,18 @@ _SESSION = {
 }
 
 
+class _Again(Exception):
+    """The transaction may succeed when it is run again."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _worth_another_try(error: DBAPIError) -> bool:
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AGAIN
+
+
 class PostgresDatabase:
     """A pool of connections; every statement that two transactions could race for is conditional
     or locks its row, so READ COMMITTED is enough for writes."""
@@ -35,7 +48,8 @@ class PostgresDatabase:
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_pre_ping=True,
+            # A dead connection is found out by using it, which costs no round trip beforehand.
+            pool_recycle=300,
             hide_parameters=True,
             connect_args={"timeout": 5, "command_timeout": 15, "server_settings": _SESSION},
         )
@@ -46,22 +60,46 @@ class PostgresDatabase:
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        for attempt in range(1, _ATTEMPTS):
+        for attempt in itertools.count(1):
             try:
                 return await self._write(fn, *args, **kwargs)
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _AGAIN:
-                    raise
+            except _Again as again:
+                if attempt == _ATTEMPTS:
+                    raise again.error from again
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
-        return await self._write(fn, *args, **kwargs)
+        raise AssertionError("unreachable")
 
     async def _write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(fn, *args, **kwargs)
+        async with self._engine.connect() as connection:
+            try:
+                value = await connection.run_sync(fn, *args, **kwargs)
+            except DBAPIError as error:
+                # Nothing was committed, so nothing stands in the way of another try.
+                if _worth_another_try(error):
+                    raise _Again(error) from error
+                raise
+            try:
+                await connection.commit()
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) in _AGAIN:
+                    raise _Again(error) from error
+                raise
+            return value
 
     async def read(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        for _ in range(2):
+            try:
+                return await self._read(fn, *args, **kwargs)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+        return await self._read(fn, *args, **kwargs)
+
+    async def _read(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         async with self._reads.connect() as connection:

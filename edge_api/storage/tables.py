@@ -126,6 +126,7 @@ dispatches = Table(
     Column("submitted_at", Float, nullable=True),
     Column("strikes", Integer, nullable=False, server_default="0"),
     Column("lease_until", Float, nullable=True),
+    Column("begun_at", Float, nullable=True),
     UniqueConstraint("job_id", "attempt"),
     CheckConstraint(
         "state IN ('new', 'submitting', 'uncertain', 'submitted', 'canceling', 'superseded',"

@@ -1,7 +1,7 @@
 """Rows of users: their balance, their open jobs and their rule slots."""
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from edge_api.domain.plans import LIMITS, Limits, Plan
 from edge_api.storage.tables import users
@@ -20,6 +20,10 @@ class User(Struct, frozen=True):
 
 
 _COLUMNS = (users.c.id, users.c.plan, users.c.credits, users.c.open_jobs, users.c.rules)
+
+
+_BY_ID = select(*_COLUMNS).where(users.c.id == bindparam("user_id"))
+_FIND = {False: _BY_ID, True: _BY_ID.with_for_update()}
 
 
 def insert_user(
@@ -68,7 +72,8 @@ def find_profile(connection: Connection, user_id: str) -> Profile | None:
 
 def find_user(connection: Connection, user_id: str, *, lock: bool = False) -> User | None:
     """`lock` keeps others from changing the row until the transaction ends."""
-    return _user(connection, users.c.id == user_id, lock=lock)
+    row = connection.execute(_FIND[lock], {"user_id": user_id}).one_or_none()
+    return None if row is None else User(row.id, Plan(row.plan), *row[2:])
 
 
 def set_plan(connection: Connection, user_id: str, plan: Plan) -> bool:
@@ -77,14 +82,8 @@ def set_plan(connection: Connection, user_id: str, plan: Plan) -> bool:
 
 
 def find_user_by_device(connection: Connection, device_hash: str) -> User | None:
-    return _user(connection, users.c.device_hash == device_hash)
-
-
-def _user(
-    connection: Connection, condition: ColumnElement[bool], *, lock: bool = False
-) -> User | None:
-    query = select(*_COLUMNS).where(condition)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    query = select(*_COLUMNS).where(users.c.device_hash == device_hash)
+    row = connection.execute(query).one_or_none()
     return None if row is None else User(row.id, Plan(row.plan), *row[2:])
 
 

@@ -1,6 +1,6 @@
 """`make bench`: print every table, or those named: `python -m tests.benchmarks api presigning`.
 
-What follows the first option is for the table named last, `sam3` or `album`:
+What follows the first option is for the table named last, `api`, `sam3` or `album`:
 `python -m tests.benchmarks sam3 --size full`.
 """
 
@@ -18,10 +18,10 @@ def _presigning(_: Options) -> None:
     presigning.run()
 
 
-def _api(_: Options) -> None:
+def _api(options: Options) -> None:
     from tests.benchmarks import api
 
-    api.run()
+    api.run(options)
 
 
 def _photo(_: Options) -> None:
@@ -79,8 +79,8 @@ def main() -> int:
     if unknown := [name for name in names if name not in TABLES]:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(TABLES)}", file=sys.stderr)
         return 2
-    if options and names[-1:] not in (["sam3"], ["album"]):
-        print(f"{options[0]}: only sam3 or album, named last, takes options", file=sys.stderr)
+    if options and names[-1:] not in (["api"], ["sam3"], ["album"]):
+        print(f"{options[0]}: only api, sam3 or album, named last, takes options", file=sys.stderr)
         return 2
     for name in names or TABLES:
         TABLES[name](options if names[-1:] == [name] else ())

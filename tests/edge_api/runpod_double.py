@@ -21,6 +21,7 @@ class RunpodDouble:
         self.requests: list[httpx.Request] = []
         self.runs: list[Json] = []
         self.canceled: list[str] = []
+        self.workers: dict[str, int] = {}
         self.answers: deque[httpx.Response | httpx.RequestError] = deque()
         self.statuses: dict[str, httpx.Response] = {}
         self.transport = httpx.MockTransport(self._handle)
@@ -80,6 +81,8 @@ class RunpodDouble:
             case "cancel":
                 self.canceled.append(rest[0])
                 return httpx.Response(200, json={"id": rest[0], "status": "CANCELLED"})
+            case "health":
+                return httpx.Response(200, json={"jobs": {}, "workers": self.workers})
             case _:
                 return httpx.Response(404)
 

@@ -32,6 +32,7 @@ def upgrade() -> None:
             sa.Column("strikes", sa.Integer(), nullable=False, server_default="0")
         )
         dispatches.add_column(sa.Column("lease_until", sa.Float(), nullable=True))
+        dispatches.add_column(sa.Column("begun_at", sa.Float(), nullable=True))
         dispatches.drop_constraint(op.f("ck_dispatches_state_known"), type_="check")
         dispatches.create_check_constraint(op.f("ck_dispatches_state_known"), f"state IN ({MORE})")
         dispatches.create_check_constraint(
@@ -136,6 +137,7 @@ def downgrade() -> None:
         dispatches.create_check_constraint(
             op.f("ck_dispatches_state_known"), f"state IN ({STATES})"
         )
+        dispatches.drop_column("begun_at")
         dispatches.drop_column("lease_until")
         dispatches.drop_column("strikes")
     with op.batch_alter_table("jobs") as jobs:

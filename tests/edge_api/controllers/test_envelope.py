@@ -29,7 +29,7 @@ def test_an_unknown_address(service: Service, method: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("DELETE", "/me"),
+        ("PUT", "/me"),
         ("PUT", "/jobs"),
         ("GET", "/auth/anon"),
         ("PATCH", "/rules/rule_1"),

@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from edge_api.services.idempotency import LIFETIME, LOCK
+from edge_api.services.idempotency import LIFETIME
+from edge_api.settings import Patience
 from edge_api.storage.idempotency import forget_keys
 from shared.objects import ObjectInfo
 from tests.edge_api.conftest import StartService
 from tests.edge_api.phone import RULE, Phone
 from tests.edge_api.service import Service
 
+LOCK = Patience().key
 JOB = {"preset": "interior", "item_count": 3}
 SAVED = {"name": "r", "preset_id": "interior", **RULE}
 

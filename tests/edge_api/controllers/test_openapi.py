@@ -22,6 +22,8 @@ CALLS = {
     ("GET", "/health"): 200,
     ("POST", "/auth/anon"): 200,
     ("GET", "/me"): 200,
+    ("DELETE", "/me"): 200,
+    ("GET", "/me/export"): 200,
     ("GET", "/presets"): 200,
     ("GET", "/presets/{preset_id}"): 200,
     ("GET", "/materials"): 200,

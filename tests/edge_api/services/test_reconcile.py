@@ -7,19 +7,21 @@ from collections.abc import Callable
 import httpx
 import msgspec
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from edge_api.clients.runpod import RunpodClient, RunpodJob, RunpodStatus
 from edge_api.services.attempts import Policy, apply_status
+from edge_api.services.callbacks import apply_callback
 from edge_api.services.dispatch import build_message
 from edge_api.services.jobs import cancel_owned_job
 from edge_api.services.reconcile import Reconciler
 from edge_api.services.settlement import record_result
 from edge_api.settings import Settings
 from edge_api.storage.addresses import open_database
+from edge_api.storage.dead_letters import list_dead_letters
 from edge_api.storage.dispatches import Dispatch, claim_due, claim_new, record_submitted
 from infra.local.store import ServedStore
-from shared.messages import ItemStatus
+from shared.messages import ItemError, ItemStatus
 from tests.edge_api import rows
 from tests.edge_api.rows import NOW
 from tests.edge_api.runpod_double import RunpodDouble
@@ -355,3 +357,133 @@ def test_nothing_left_to_cancel_is_the_end_of_it(engine: Engine, step: StepRecon
     step(gone)
     with engine.begin() as connection:
         assert states(connection, job_id) == [(1, "ended")]
+
+
+def test_a_lease_begins_long_and_shrinks_with_the_first_sign_of_life(
+    connection: Connection,
+) -> None:
+    job_id, dispatch = rows.submitted(connection)
+    stall = Policy().patience.stall
+
+    def lease() -> tuple[float, float]:
+        row = rows.dispatches(connection, job_id)[0]
+        return row["lease_until"], row["begun_at"]
+
+    status(connection, dispatch, RunpodJob(RunpodStatus.IN_QUEUE), NOW + 1)
+    assert lease() == (rows.FOREVER, None)
+    status(connection, dispatch, RunpodJob(RunpodStatus.IN_PROGRESS), NOW + 3)
+    status(connection, dispatch, RunpodJob(RunpodStatus.IN_PROGRESS), NOW + 9)
+    assert lease() == (NOW + 3 + stall, NOW + 3), "only a photo makes it longer"
+    owner = rows.job(connection, job_id)
+    result = rows.result(owner, dispatch, 0)
+    assert apply_callback(connection, job_id, result, Policy(), NOW + 50)
+    assert lease() == (NOW + 50 + stall, NOW + 3)
+
+
+def _leased(engine: Engine, **columns: object) -> tuple[str, Dispatch]:
+    job_id, dispatch = one_submitted(engine)
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE dispatches SET {sets}"), columns)
+    return job_id, dispatch
+
+
+def test_a_worker_that_reports_nothing_any_more_is_given_up(
+    engine: Engine, step: StepReconciler
+) -> None:
+    job_id, dispatch = _leased(engine, lease_until=NOW, begun_at=NOW)
+    runpod = RunpodDouble()
+    runpod.tell(f"rp-{dispatch.id}", "IN_PROGRESS")
+    step(runpod)
+    assert runpod.canceled == [f"rp-{dispatch.id}"]
+    with engine.begin() as connection:
+        assert states(connection, job_id) == [(1, "superseded"), (2, "new")]
+        assert rows.dispatches(connection, job_id)[0]["last_error"] == "stalled"
+
+
+def test_a_begun_job_that_waits_again_is_sent_again(engine: Engine, step: StepReconciler) -> None:
+    job_id, dispatch = _leased(engine, lease_until=NOW, begun_at=NOW)
+    runpod = RunpodDouble()
+    runpod.tell(f"rp-{dispatch.id}", "IN_QUEUE")
+    step(runpod)
+    with engine.begin() as connection:
+        assert states(connection, job_id) == [(1, "superseded"), (2, "new")]
+
+
+def test_a_job_that_no_worker_ever_began_is_refunded(engine: Engine, step: StepReconciler) -> None:
+    job_id, dispatch = _leased(engine, lease_until=NOW)
+    runpod = RunpodDouble()
+    runpod.tell(f"rp-{dispatch.id}", "IN_QUEUE")
+    step(runpod)
+    assert runpod.canceled == [f"rp-{dispatch.id}"]
+    with engine.begin() as connection:
+        owner = rows.job(connection, job_id)
+        assert (owner.status, owner.refunded) == ("failed", 2)
+        (letter,) = list_dead_letters(connection)
+        assert (letter.code, letter.reason) == ("NO_WORKER", "never begun")
+
+
+@pytest.mark.parametrize("workers", [{"idle": 1}, {"throttled": 2}])
+def test_a_job_stuck_in_the_queue(
+    engine: Engine, step: StepReconciler, workers: dict[str, int]
+) -> None:
+    """With workers about it is sent again; without it waits on."""
+    job_id, dispatch = one_submitted(engine)  # submitted years ago
+    runpod = RunpodDouble()
+    runpod.tell(f"rp-{dispatch.id}", "IN_QUEUE")
+    runpod.workers = workers
+    step(runpod)
+    with engine.begin() as connection:
+        found = states(connection, job_id)
+    usable = "idle" in workers
+    assert found == ([(1, "superseded"), (2, "new")] if usable else [(1, "submitted")])
+    assert runpod.canceled == ([f"rp-{dispatch.id}"] if usable else [])
+
+
+def test_a_job_that_kills_its_workers_is_taken_from_runpod(
+    engine: Engine, step: StepReconciler
+) -> None:
+    job_id, dispatch = one_submitted(engine)
+    runpod = RunpodDouble()
+    answer = {"id": f"rp-{dispatch.id}", "status": "IN_PROGRESS", "retries": 2}
+    runpod.statuses[f"rp-{dispatch.id}"] = httpx.Response(200, json=answer)
+    step(runpod)
+    assert runpod.canceled == [f"rp-{dispatch.id}"]
+    with engine.begin() as connection:
+        assert rows.newest(connection, job_id).strikes == 1
+
+
+def test_what_may_pass_is_tried_again_with_only_what_is_missing(
+    connection: Connection, store: ServedStore
+) -> None:
+    job_id, dispatch = rows.submitted(connection, 3)
+    owner = rows.job(connection, job_id)
+    passing = ItemError("STORAGE_UNAVAILABLE", "Try again.", True)
+    failed = msgspec.structs.replace(rows.result(owner, dispatch, 0, FAILED), error=passing)
+    assert apply_callback(connection, job_id, failed, Policy(), NOW) is False
+    results = [failed, rows.result(owner, dispatch, 1), rows.result(owner, dispatch, 2, FAILED)]
+    status(connection, dispatch, rows.completed(dispatch, *results))
+    settings = Settings.from_env(environment(store, "sqlite:///unused"))
+    for attempt in (2, 3):
+        again = rows.submit(connection, job_id)
+        message = build_message(connection, again, settings)
+        assert message is not None
+        assert (again.attempt, [item.idx for item in message.items]) == (attempt, [0])
+        failed = msgspec.structs.replace(rows.result(owner, again, 0, FAILED), error=passing)
+        status(connection, again, rows.completed(again, failed))
+    owner = rows.job(connection, job_id)
+    assert (owner.status, owner.done_items, owner.failed_items) == ("done", 1, 2)
+    assert list_dead_letters(connection) == [], "its worker said what was wrong"
+
+
+def test_trouble_with_a_question_does_not_cost_a_minute(
+    engine: Engine, step: StepReconciler
+) -> None:
+    job_id, dispatch = one_submitted(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE dispatches SET submitted_at = :now"), {"now": time.time()})
+    runpod = RunpodDouble()
+    runpod.statuses[f"rp-{dispatch.id}"] = httpx.Response(502)
+    step(runpod)
+    with engine.begin() as connection:
+        assert rows.dispatches(connection, job_id)[0]["next_at"] < time.time() + 5

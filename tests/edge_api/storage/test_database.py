@@ -16,6 +16,7 @@ from edge_api.storage.database import Database
 from edge_api.storage.ledger import Kind, ledger_sum, move_credits
 from edge_api.storage.tables import users
 from tests.edge_api import rows
+from tests.edge_api.conftest import MakeDatabase
 
 T = TypeVar("T")
 Use = Callable[[Callable[[Database], Awaitable[T]]], T]
@@ -192,3 +193,29 @@ def test_credits_never_fall_below_zero(connection: Connection, amount: int) -> N
 def test_nobody_s_credits_do_not_move(connection: Connection) -> None:
     assert move_credits(connection, "user_gone", Kind.GRANT, 5, 1.0, None) is False
     assert ledger_sum(connection, "user_gone") == 0
+
+
+def test_a_server_that_was_restarted_is_not_noticed(make_database: MakeDatabase) -> None:
+    """Every connection of the pool is dead: reads and writes find out and go on."""
+    url = make_database("postgresql")
+
+    def kill(connection: Connection) -> None:
+        others = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        connection.execute(text(others))
+
+    async def work() -> int:
+        database, killer = open_database(url), open_database(url)
+        try:
+            await database.write(rows.new_user)
+            await killer.write(kill)
+            await database.write(rows.new_user)
+            await killer.write(kill)
+            return await database.read(count_users)
+        finally:
+            await database.close()
+            await killer.close()
+
+    assert asyncio.run(work()) == 2
