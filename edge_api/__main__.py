@@ -1,4 +1,4 @@
-"""`python -m edge_api serve | migrate`."""
+"""`python -m edge_api serve | migrate | admin`."""
 
 import argparse
 import os
@@ -6,6 +6,8 @@ import sys
 
 import uvicorn
 
+from edge_api.admin.commands import run_admin
+from edge_api.admin.parser import add_admin
 from edge_api.asgi import create_app
 from edge_api.settings import Settings
 from edge_api.storage.migrate import upgrade
@@ -25,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "migrate":
         upgrade(settings.database_url.reveal())
         return 0
+    if options.command == "admin":
+        return run_admin(options, settings)
     uvicorn.run(
         create_app(settings),
         host=options.host,
@@ -44,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8787)
     commands.add_parser("migrate", help="bring the database to the newest schema and exit")
+    add_admin(commands.add_parser("admin", help="what operators do by hand"))
     return parser
 
 

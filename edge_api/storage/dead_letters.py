@@ -66,6 +66,13 @@ def list_dead_letters(
     return [msgspec.convert(row, DeadLetter, from_attributes=True) for row in rows]
 
 
+def dead_letters_of(connection: Connection, job_id: str) -> list[DeadLetter]:
+    rows = connection.execute(
+        select(dead_letters).where(dead_letters.c.job_id == job_id).order_by(dead_letters.c.id)
+    )
+    return [msgspec.convert(row, DeadLetter, from_attributes=True) for row in rows]
+
+
 def find_dead_letter(connection: Connection, letter_id: str) -> DeadLetter | None:
     row = connection.execute(
         select(dead_letters).where(dead_letters.c.id == letter_id)

@@ -82,11 +82,42 @@ def find_dispatch(connection: Connection, dispatch_id: str) -> Dispatch | None:
     return None if row is None else _dispatch(row)
 
 
-def list_dispatches(connection: Connection, job_id: str) -> list[Dispatch]:
+class Attempt(Struct, frozen=True):
+    """A whole row, for who wants to know what happened."""
+
+    id: str
+    attempt: int
+    state: DispatchState
+    endpoint_id: str | None
+    runpod_job_id: str | None
+    tries: int
+    strikes: int
+    last_error: str | None
+    created_at: float
+    submitted_at: float | None
+    begun_at: float | None
+    lease_until: float | None
+    next_at: float
+
+
+def list_attempts(connection: Connection, job_id: str) -> list[Attempt]:
     rows = connection.execute(
-        select(*_COLUMNS).where(dispatches.c.job_id == job_id).order_by(dispatches.c.attempt)
+        select(dispatches).where(dispatches.c.job_id == job_id).order_by(dispatches.c.attempt)
     )
-    return [_dispatch(row) for row in rows]
+    return [msgspec.convert(row, Attempt, from_attributes=True) for row in rows]
+
+
+def make_due(connection: Connection, now: float) -> int:
+    """Have everything that Runpod has looked after at once; how much that is."""
+    due = connection.execute(
+        update(dispatches)
+        .where(
+            dispatches.c.state.in_([DispatchState.SUBMITTED, DispatchState.CANCELING]),
+            dispatches.c.next_at > now,
+        )
+        .values(next_at=now)
+    )
+    return due.rowcount
 
 
 def last_attempt(connection: Connection, job_id: str) -> int:

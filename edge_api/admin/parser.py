@@ -1,0 +1,49 @@
+"""The words of `python -m edge_api admin`."""
+
+import argparse
+
+from edge_api.domain.plans import Plan
+from edge_api.storage.dead_letters import DeadLetterState
+
+
+def add_admin(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands. Each prints JSON on stdout; `topic` and `verb` say which it was."""
+    topics = parser.add_subparsers(dest="topic", required=True)
+    _users(topics.add_parser("users", help="accounts: their balance and plan"))
+    _jobs(topics.add_parser("jobs", help="jobs with their whole history"))
+    _letters(topics.add_parser("dead-letters", help="items that no attempt could finish"))
+    topics.add_parser("reconcile", help="look after every attempt now, as the service does in time")
+    topics.add_parser("ledger", help="compare every balance with its ledger; 1 where one differs")
+
+
+def _users(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    show = verbs.add_parser("show", help="profile, open jobs and ledger")
+    grant = verbs.add_parser("grant", help="add credits, or take some with a negative number")
+    plan = verbs.add_parser("plan", help="set the plan; the balance stays as it is")
+    for verb in (show, grant, plan):
+        verb.add_argument("user_id")
+    grant.add_argument("credits", type=int)
+    plan.add_argument("plan", choices=[plan.value for plan in Plan])
+
+
+def _jobs(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    show = verbs.add_parser("show", help="the job, its items, attempts, dead letters and money")
+    show.add_argument("job_id")
+
+
+def _letters(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    listed = verbs.add_parser("list", help="newest first")
+    states = [state.value for state in DeadLetterState]
+    listed.add_argument("--state", choices=[*states, "any"], default=DeadLetterState.OPEN.value)
+    listed.add_argument("--limit", type=int, default=50)
+    show = verbs.add_parser("show", help="one of them, with its job's history")
+    replay = verbs.add_parser(
+        "replay", help="send its photos again as a new job of the same user, who pays for it"
+    )
+    replay.add_argument("--free", action="store_true", help="grant the credits that it costs")
+    drop = verbs.add_parser("drop", help="let it go; its credits were refunded before")
+    for verb in (show, replay, drop):
+        verb.add_argument("letter_id")
