@@ -1,6 +1,7 @@
 """A worker whose store, engine and API are in memory; everything between them is real."""
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -23,7 +24,7 @@ from gpu_handler.segment.base import Instance, Pixels, Segmentation
 from shared.actions import Action, ConceptRule
 from shared.keys import input_key, output_key, preview_key
 from shared.messages import ItemMessage, ItemResult, JobMessage
-from shared.objects import ObjectMissing, ObjectTooLarge
+from shared.objects import ObjectChanged, ObjectMissing, ObjectTooLarge
 from shared.presets import Concept
 from shared.signing import verify
 
@@ -43,12 +44,14 @@ class MemoryStore:
         self.before_get: Callable[[str], None] = lambda key: None
         self.before_put: Callable[[str], None] = lambda key: None
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
+    def get(self, key: str, *, max_bytes: int, etag: str | None = None) -> bytes:
         self.journal.append(("get", key))
         self.before_get(key)
         self._fail(key)
         if key not in self.objects:
             raise ObjectMissing(key)
+        if etag not in {None, hashlib.md5(self.objects[key]).hexdigest()}:
+            raise ObjectChanged(key)
         if len(self.objects[key]) > max_bytes:
             raise ObjectTooLarge(key)
         return self.objects[key]
