@@ -7,11 +7,15 @@ STAMPS := $(VENV)/.stamps
 
 PORT ?= 8787
 DATA_DIR ?= .data
+DATABASE ?= sqlite
+JOBS ?= 100
+KILLS ?= 10
+SEED ?= 1
 # torch is installed only for who asks for it: SEGMENTER=sam3 SAM3_MODEL=/models/sam3 make demo
 MODEL := $(if $(filter sam3,$(SEGMENTER)),$(STAMPS)/sam3)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve gallery test check lint types bench clean
+.PHONY: help demo serve gallery test check lint types bench chaos mutants clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -59,6 +63,13 @@ types: $(STAMPS)/check
 
 bench: $(STAMPS)/test ## Print the benchmark tables
 	$(BIN)/python -m tests.benchmarks
+
+chaos: $(STAMPS)/test $(STAMPS)/servers ## Kill everything at random and check the books; DATABASE=postgresql JOBS=100 KILLS=10 SEED=1 MINUTES=
+	@$(BIN)/python -m tests.chaos --database $(DATABASE) --jobs $(JOBS) --items 10 --kills $(KILLS) \
+		--seed $(SEED) $(if $(MINUTES),--minutes $(MINUTES))
+
+mutants: $(STAMPS)/test $(STAMPS)/servers ## Remove each defence in turn: the tests must notice
+	@$(BIN)/python -m tests.mutants
 
 clean: ## Remove .venv and everything generated
 	rm -rf $(VENV) .venv-swift .postgres .data demo-output gallery-output

@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 
-import uvicorn
+from litestar import Litestar
 
 from edge_api.admin.commands import run_admin
 from edge_api.admin.parser import add_admin
 from edge_api.asgi import create_app
+from edge_api.serving import serve
 from edge_api.settings import Settings
 from edge_api.storage.migrate import upgrade
 from shared.environment import SettingsError
@@ -29,24 +30,28 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.command == "admin":
         return run_admin(options, settings)
-    uvicorn.run(
-        create_app(settings),
-        host=options.host,
-        port=options.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
+    several = options.workers > 1
+    app = "edge_api.__main__:application" if several else create_app(settings)
+    serve(app, options.host, options.port, options.workers)
     return 0
+
+
+def application() -> Litestar:
+    """One worker's application; each of them runs the background loops."""
+    settings = Settings.from_env(os.environ)
+    configure_logs(settings.log_level, sys.stderr)
+    return create_app(settings)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edge_api")
     commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="run the HTTP service and its background loops")
-    serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--port", type=int, default=8787)
+    served = commands.add_parser("serve", help="run the HTTP service and its background loops")
+    served.add_argument("--host", default="127.0.0.1")
+    served.add_argument("--port", type=int, default=8787)
+    served.add_argument(
+        "--workers", type=int, default=1, help="processes that share the port and the database"
+    )
     commands.add_parser("migrate", help="bring the database to the newest schema and exit")
     add_admin(commands.add_parser("admin", help="what operators do by hand"))
     return parser

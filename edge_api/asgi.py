@@ -16,9 +16,16 @@ from edge_api.clients.runpod import RunpodClient
 from edge_api.controllers.accounts import AuthController, MeController
 from edge_api.controllers.auth import json_only
 from edge_api.controllers.callbacks import CallbackController
-from edge_api.controllers.envelope import domain_error, http_error, internal_error, undecodable
+from edge_api.controllers.envelope import (
+    domain_error,
+    http_error,
+    internal_error,
+    unavailable,
+    undecodable,
+)
 from edge_api.controllers.health import HealthController
 from edge_api.controllers.jobs import JobController
+from edge_api.controllers.metrics import metrics_page
 from edge_api.controllers.middleware import RequestLog
 from edge_api.controllers.openapi import docs_asset, openapi_config
 from edge_api.controllers.presets import PresetController
@@ -29,6 +36,7 @@ from edge_api.services import Services
 from edge_api.services.accounts import Accounts
 from edge_api.services.attempts import Policy
 from edge_api.services.callbacks import Callbacks
+from edge_api.services.counters import Counters
 from edge_api.services.dispatch import Dispatcher
 from edge_api.services.erasure import Eraser
 from edge_api.services.expiry import Expiry
@@ -38,15 +46,17 @@ from edge_api.services.idempotency import Idempotency
 from edge_api.services.jobs import Jobs, Objects
 from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
-from edge_api.services.loops import repeat
+from edge_api.services.loops import Pulse, repeat
+from edge_api.services.metrics import Access, Ages, Metrics
 from edge_api.services.reconcile import Reconciler
 from edge_api.services.retention import Retention
 from edge_api.services.rules import Rules
-from edge_api.settings import Settings
+from edge_api.settings import Mode, Settings
 from edge_api.storage.addresses import open_database
-from edge_api.storage.database import Database
+from edge_api.storage.database import Database, DatabaseUnavailable
 from edge_api.storage.migrate import upgrade
 from edge_api.storage.rate_limits import Rate
+from edge_api.telemetry import Tracing, start_tracing
 from shared.objects import ObjectStore
 from shared.presign import Presigner
 
@@ -55,11 +65,23 @@ MAX_BODY = 256 * 1024
 
 
 class Intervals(Struct, frozen=True):
-    """Seconds between the steps of the background loops; events wake them earlier."""
+    """Seconds between the steps of the background loops; events wake them earlier.
+
+    `figures` is how old those of the database may be at `/metrics`.
+    """
 
     dispatch: float = 1.0
     reconcile: float = 2.0
     expire: float = 30.0
+    figures: Ages = Ages()
+
+
+class Watch(Struct, frozen=True):
+    """What looks on while the service works."""
+
+    counters: Counters
+    tracing: Tracing
+    pulse: Pulse
 
 
 def create_app(
@@ -70,6 +92,7 @@ def create_app(
     intervals: Intervals | None = None,
 ) -> Litestar:
     """Build the service. What is passed in takes the place of the real client, for tests."""
+    production = settings.mode is Mode.PRODUCTION
     database_url = settings.database_url.reveal()
     upgrade(database_url)
     database = open_database(database_url)
@@ -85,18 +108,23 @@ def create_app(
     links = Links(Presigner(*storage, storage_secret))
     wakes = (asyncio.Event(), asyncio.Event())
     eraser = Eraser(database, store, runpod, settings.patience.queue + settings.patience.job)
+    counters = Counters(VERSION)
+    watch = Watch(counters, start_tracing(settings.tracing, VERSION), Pulse(counters.observe_lag))
+    ages = (intervals or Intervals()).figures
+    endpoint = settings.runpod_endpoint_id
     services = Services(
         accounts=Accounts(database, settings),
         rules=Rules(database),
         jobs=Jobs(database, store, links, lambda: _wake(wakes)),
         links=links,
-        callbacks=Callbacks(database, settings.callback_secrets, _policy(settings)),
-        health=Health(database, store),
+        callbacks=Callbacks(database, settings.callback_secrets, _policy(settings), counters),
+        health=Health(database, store, watch.pulse, endpoint, settings.queue_age_limit),
         calls=CallLimiter(database, _call_rate(settings)),
         idempotency=Idempotency(database, settings.patience.key),
         proxies=Proxies(settings.trusted_proxies),
         eraser=eraser,
         exports=Exports(database),
+        metrics=Metrics(database, endpoint, counters, _access(settings), ages),
     )
 
     @asynccontextmanager
@@ -106,15 +134,17 @@ def create_app(
             "retain": Retention(database, store, settings).step,
         }
         spaced = intervals or Intervals(expire=settings.expire_interval)
-        background = _start(database, runpod, settings, spaced, wakes, loops)
+        background = _start(database, runpod, settings, spaced, wakes, loops, watch)
         try:
             yield
         finally:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            await services.metrics.close()
             await runpod.close()
             await database.close()
+            await asyncio.to_thread(watch.tracing.close)
 
     app = Litestar(
         route_handlers=[
@@ -125,12 +155,14 @@ def create_app(
             JobController,
             CallbackController,
             HealthController,
-            docs_asset,
+            metrics_page,
+            *([] if production else [docs_asset]),
         ],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[json_only],
         exception_handlers={
             DomainError: domain_error,
+            DatabaseUnavailable: unavailable,
             HTTPException: http_error,
             UnicodeDecodeError: undecodable,
             RecursionError: undecodable,
@@ -145,16 +177,26 @@ def create_app(
             max_age=600,
         ),
         lifespan=[lifespan],
-        openapi_config=openapi_config(VERSION),
+        openapi_config=None if production else openapi_config(VERSION),
         state=State({"services": services}),
         logging_config=None,
     )
-    app.asgi_handler = RequestLog(app.asgi_handler, services.calls.rate)
+    app.asgi_handler = RequestLog(
+        app.asgi_handler,
+        services.calls.rate,
+        encrypted=production,
+        counters=counters,
+        tracing=watch.tracing,
+    )
     return app
 
 
 def _call_rate(settings: Settings) -> Rate | None:
     return Rate(settings.calls_per_minute, 60.0) if settings.calls_per_minute else None
+
+
+def _access(settings: Settings) -> Access:
+    return Access(settings.metrics_token, public=settings.mode is not Mode.PRODUCTION)
 
 
 def _policy(settings: Settings) -> Policy:
@@ -173,14 +215,20 @@ def _start(
     intervals: Intervals,
     wakes: tuple[asyncio.Event, asyncio.Event],
     more: Mapping[str, Callable[[], Awaitable[bool]]],
+    watch: Watch,
 ) -> list[asyncio.Task[None]]:
-    dispatch = Dispatcher(database, runpod, settings).step
-    reconcile = Reconciler(database, runpod, _policy(settings)).step
-    expire = Expiry(database, settings).step
+    looking_on = (watch.counters, watch.tracing)
+    dispatch = Dispatcher(database, runpod, settings, *looking_on).step
+    reconcile = Reconciler(database, runpod, _policy(settings), *looking_on).step
+    steps = {"expire": Expiry(database, settings).step, **more}
+    failed = watch.counters.count_failed_step
     loops = [
-        repeat("dispatch", dispatch, intervals.dispatch, wakes[0]),
-        repeat("reconcile", reconcile, intervals.reconcile, wakes[1]),
-        repeat("expire", expire, intervals.expire, asyncio.Event()),
-        *(repeat(name, step, intervals.expire, asyncio.Event()) for name, step in more.items()),
+        repeat("dispatch", dispatch, intervals.dispatch, wakes[0], failed),
+        repeat("reconcile", reconcile, intervals.reconcile, wakes[1], failed),
+        *(
+            repeat(name, step, intervals.expire, asyncio.Event(), failed)
+            for name, step in steps.items()
+        ),
+        watch.pulse.beat(),
     ]
     return [asyncio.create_task(loop) for loop in loops]

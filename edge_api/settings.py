@@ -11,6 +11,10 @@ from edge_api.domain.addresses import Network
 from edge_api.storage.addresses import parse_url
 from shared.environment import Environment, SettingsError, check_origin
 
+FEWEST_CHARACTERS = 10
+"""Different ones in a secret of production. 32 random hexadecimal digits have fewer than these
+once in ten thousand times."""
+
 
 class Mode(StrEnum):
     DEVELOPMENT = "development"
@@ -91,6 +95,7 @@ class Settings(Struct, frozen=True):
     `calls_per_minute` for one account; 0 means that nobody counts sign-ups or calls, and that no
     credits are given away. `trusted_proxies` may say who calls, in X-Forwarded-For.
     Photos and results are deleted so many days after their job ended; 0 keeps them.
+    `queue_age_limit` in seconds is how long a dispatch may wait before the service is not ready.
     """
 
     mode: Mode
@@ -119,6 +124,9 @@ class Settings(Struct, frozen=True):
     result_retention_days: int = 30
     max_attempts: int = 3
     expire_interval: float = 30.0
+    queue_age_limit: float = 600.0
+    metrics_token: Secret | None = None
+    tracing: bool = False
     patience: Patience = Patience()
 
     @classmethod
@@ -152,11 +160,42 @@ class Settings(Struct, frozen=True):
             result_retention_days=env.whole("RESULT_RETENTION_DAYS", 30, low=0),
             max_attempts=env.whole("MAX_ATTEMPTS", 3, high=20),
             expire_interval=env.seconds("EXPIRE_INTERVAL_SEC", 30.0, low=0.1, high=3600),
+            queue_age_limit=env.seconds("QUEUE_AGE_LIMIT_SEC", 600.0, low=1, high=86400),
+            metrics_token=_metrics_token(env),
+            tracing=_tracing(env),
             patience=Patience.from_env(env),
         )
+        _refuse_shared(settings)
         if settings.mode is Mode.PRODUCTION:
             _refuse_development(settings)
         return settings
+
+
+def _refuse_shared(settings: Settings) -> None:
+    """Whoever holds a worker's secret must not be able to sign an account's token."""
+    seen = dict[str, str]()
+    for name, values in _secrets(settings).items():
+        for value in values:
+            other = seen.setdefault(value.reveal(), name)
+            if other != name:
+                raise SettingsError(name, f"must differ from {other}")
+
+
+def _refuse_weak(settings: Settings) -> None:
+    for name, values in _secrets(settings).items():
+        if any(len(set(value.reveal())) < FEWEST_CHARACTERS for value in values):
+            raise SettingsError(
+                name, "must be random with ENV=production: try `openssl rand -base64 48`"
+            )
+
+
+def _secrets(settings: Settings) -> dict[str, tuple[Secret, ...]]:
+    metrics = settings.metrics_token
+    return {
+        "JWT_SECRET": (settings.jwt_secret,),
+        "GPU_CALLBACK_SECRET": settings.callback_secrets,
+        "METRICS_TOKEN": () if metrics is None else (metrics,),
+    }
 
 
 def _refuse_development(settings: Settings) -> None:
@@ -169,6 +208,7 @@ def _refuse_development(settings: Settings) -> None:
     for name, url in urls.items():
         if not url.startswith("https://"):
             raise SettingsError(name, "must be https with ENV=production")
+    _refuse_weak(settings)
     if "*" in settings.cors_origins:
         raise SettingsError("CORS_ORIGINS", "must name origins with ENV=production")
 
@@ -188,6 +228,22 @@ def _database(env: Environment) -> str:
 def _origins(env: Environment) -> tuple[str, ...]:
     name = "CORS_ORIGINS"
     return tuple(one if one == "*" else check_origin(name, one) for one in env.parts(name))
+
+
+def _metrics_token(env: Environment) -> Secret | None:
+    if not env.given("METRICS_TOKEN"):
+        return None
+    env.secret("METRICS_TOKEN")
+    return Secret(env.key("METRICS_TOKEN"))
+
+
+def _tracing(env: Environment) -> bool:
+    """Whether OpenTelemetry's own variables ask for traces; its SDK reads the others itself."""
+    off = env.given("OTEL_SDK_DISABLED").lower() == "true"
+    if off or env.given("OTEL_TRACES_EXPORTER").lower() == "none":
+        return False
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return any(env.given(name) for name in names)
 
 
 def _networks(env: Environment) -> tuple[Network, ...]:

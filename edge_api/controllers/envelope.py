@@ -160,6 +160,12 @@ def _problem(entry: dict[str, object]) -> Problem:
     return Problem(path, message)
 
 
+def unavailable(_: AnyRequest, error: Exception) -> Response[ErrorEnvelope]:
+    """The database does not do its part; the same call may succeed later."""
+    logger.error("the database is unavailable: %s", error)
+    return error_response(503, "UNAVAILABLE", "The service is busy or being mended; try again.")
+
+
 def internal_error(_: AnyRequest, error: Exception) -> Response[ErrorEnvelope]:
     """Anything unforeseen: the log has the traceback, the caller has the request id."""
     logger.error("unhandled error", exc_info=error)

@@ -82,6 +82,12 @@ _TIMINGS = {"download": 0.08, "decode": 0.03, "segment": 0.32, "apply": 0.27, "t
 
 ANSWERS: dict[str, object] = {
     "GetHealth": Health("ok", "0.1.0", {"database": "ok", "storage": "ok"}),
+    "GetLiveness": Health("ok", "0.1.0", {"event_loop": "ok"}),
+    "GetReadiness": Health(
+        "ok",
+        "0.1.0",
+        dict.fromkeys(("database", "storage", "schema", "queue", "endpoint"), "ok"),
+    ),
     "SignUp": Account(USER, "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…", Plan.FREE, True),
     "GetMe": Me(
         USER,

@@ -1,5 +1,7 @@
 """Whether the service is up, for load balancers and people."""
 
+from collections.abc import Mapping
+
 from litestar import Controller, get
 from litestar.di import NamedDependency
 
@@ -12,12 +14,34 @@ from edge_api.services.health import VERSION
 
 
 class HealthController(Controller):
+    path = "/health"
     tags = ("Health",)
+    security = ({},)
 
-    @get("/health", operation_id="GetHealth", security=[{}], responses=errors("UNAVAILABLE"))
+    @get("/", operation_id="GetHealth", responses=errors("UNAVAILABLE"))
     async def health(self, services: NamedDependency[Services]) -> Envelope[Health]:
         """`ok` where the database and the bucket answer; 503 with the checks where one does not."""
-        checks = await services.health.checks()
-        if any(state != "ok" for state in checks.values()):
-            raise Unavailable("A part of the service is down.", {"checks": checks})
-        return ok(Health("ok", VERSION, checks))
+        return _told(await services.health.checks(), "A part of the service is down.")
+
+    @get("/live", operation_id="GetLiveness", responses=errors("UNAVAILABLE"))
+    async def live(self, services: NamedDependency[Services]) -> Envelope[Health]:
+        """`ok` where this process keeps up with its work; 503 where it should be started anew.
+
+        It asks neither the database nor anything else that a new start could not mend.
+        """
+        return _told(services.health.alive(), "This process does not keep up.")
+
+    @get("/ready", operation_id="GetReadiness", responses=errors("UNAVAILABLE"))
+    async def ready(self, services: NamedDependency[Services]) -> Envelope[Health]:
+        """`ok` where jobs go through; 503 with the checks where one does not hold.
+
+        Beside the database and the bucket: the `schema` has every migration, no dispatch waits
+        too long in the `queue`, and the `endpoint` at Runpod is not being left alone.
+        """
+        return _told(await services.health.readiness(), "The service cannot carry jobs through.")
+
+
+def _told(checks: Mapping[str, str], trouble: str) -> Envelope[Health]:
+    if any(state != "ok" for state in checks.values()):
+        raise Unavailable(trouble, {"checks": dict(checks)})
+    return ok(Health("ok", VERSION, dict(checks)))

@@ -1,5 +1,6 @@
 """Jobs as the app creates, steers and polls them."""
 
+from collections import Counter
 from typing import Annotated
 
 from litestar import Controller, get, post
@@ -230,13 +231,14 @@ def _summary(job: Job) -> JobSummaryView:
 
 
 def _job(job: Job, states: list[ItemState], links: list[DownloadLink]) -> JobView:
+    ended = Counter(state.status for state in states)
     return JobView(
         job_id=job.id,
         status=job.status,
         preset=job.preset,
         total_items=job.total_items,
-        done_items=job.done_items,
-        failed_items=job.failed_items,
+        done_items=ended[ItemStatus.DONE],
+        failed_items=ended[ItemStatus.FAILED],
         refunded=job.refunded,
         created_at=timestamp(job.created_at),
         items=[_state(state) for state in states],

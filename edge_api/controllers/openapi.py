@@ -60,7 +60,7 @@ _MEANING = {
 _TOKEN = ("AUTH_REQUIRED", "TOKEN_EXPIRED", "TOKEN_INVALID")
 _KEYED = ("IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED")
 _GROUPS = {"TOKEN": (*_TOKEN, "RATE_LIMITED"), "KEYED": _KEYED}
-_ALWAYS = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "INTERNAL_ERROR")
+_ALWAYS = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "INTERNAL_ERROR", "UNAVAILABLE")
 
 
 def errors(*codes: str) -> Mapping[int, ResponseSpec]:
@@ -163,12 +163,18 @@ def _describe_callback(document: Schema) -> None:
     }
 
 
+_BODY_OPTIONAL = {"SignUp", "UpdateRule"}
+"""The framework calls every body required."""
+
+
 def _exemplify(operation: Schema) -> None:
     name = operation["operationId"]
     success = next(code for code in operation["responses"] if code.startswith("2"))
     answer = Envelope(ANSWERS[name], Meta("b0d3c2f7e7f04a6f9a35d9a8a3f0f2c1", MOMENT))
     media = operation["responses"][success]["content"]["application/json"]
     media["example"] = msgspec.to_builtins(answer)
+    if name in _BODY_OPTIONAL:
+        operation["requestBody"]["required"] = False
     if name in BODIES:
         media = operation["requestBody"]["content"]["application/json"]
         media["example"] = msgspec.to_builtins(BODIES[name])
@@ -272,6 +278,6 @@ def openapi_config(version: str) -> OpenAPIConfig:
             Tag("Rules", "Saved rules."),
             Tag("Jobs", "From upload to download."),
             Tag("Callback", "For the GPU handler alone."),
-            Tag("Health", "For load balancers."),
+            Tag("Health", "For load balancers and operators."),
         ],
     )

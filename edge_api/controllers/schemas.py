@@ -13,7 +13,9 @@ from edge_api.storage.users import Profile
 from shared.messages import ItemReport, ItemWarning
 from shared.rules import ConceptRule, RequestedRule, RuleWarning
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+# PostgreSQL has no NUL in text.
+_PLAIN = r"^[^\x00]*\Z"
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PLAIN)]
 Concepts = Annotated[
     dict[str, RequestedRule],
     Meta(examples=[{"Wall": {"action": "recolor", "value": "offwhite_b"}}]),
@@ -29,7 +31,7 @@ class Health(Struct, frozen=True):
 
 
 class SignUpBody(Struct, frozen=True):
-    device_hash: Annotated[str, Meta(max_length=128)] | None = None
+    device_hash: Annotated[str, Meta(max_length=128, pattern=_PLAIN)] | None = None
 
 
 class Account(Struct, frozen=True):

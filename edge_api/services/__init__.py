@@ -12,6 +12,7 @@ from edge_api.services.idempotency import Idempotency
 from edge_api.services.jobs import Jobs
 from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
+from edge_api.services.metrics import Metrics
 from edge_api.services.rules import Rules
 
 
@@ -29,3 +30,4 @@ class Services(Struct, frozen=True):
     proxies: Proxies
     eraser: Eraser
     exports: Exports
+    metrics: Metrics

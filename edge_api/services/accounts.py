@@ -1,6 +1,7 @@
 """Anonymous accounts and their tokens."""
 
 import hmac
+import re
 import time
 from datetime import UTC, datetime
 
@@ -22,6 +23,9 @@ from edge_api.storage.users import User, find_user, find_user_by_device, insert_
 DAY = 24 * 3600.0
 REMEMBERED = 4096
 """Tokens whose signature is not checked again; what they say of their time is."""
+
+LONGEST_TOKEN = 4096
+_USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 CLOCK_SKEW = 300
 """Seconds that two of our machines may be apart."""
@@ -97,6 +101,8 @@ class Accounts:
         return known.user_id
 
     def _verify(self, token: str) -> _Verified:
+        if len(token) > LONGEST_TOKEN:
+            raise TokenInvalid
         try:
             claims = jwt.decode(
                 token,
@@ -104,20 +110,30 @@ class Accounts:
                 algorithms=["HS256"],
                 options={"require": ["sub", "iat", "exp"], "verify_iat": False},
             )
+            return _checked(claims["sub"], claims["iat"], claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
-        except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError) as error:
             raise TokenInvalid from error
-        issued = claims["iat"]
-        # Of two machines one has the slower clock: what the other issued just now is good.
-        if not isinstance(issued, int) or issued > time.time() + CLOCK_SKEW:
-            raise TokenInvalid
-        return _Verified(claims["sub"], float(claims["exp"]))
 
     def _issue(self, user_id: str) -> str:
         now = int(time.time())
         claims = {"sub": user_id, "iat": now, "exp": now + self._lifetime}
         return jwt.encode(claims, self._secret.reveal(), algorithm="HS256")
+
+
+def _checked(user_id: object, issued: object, expires: object) -> _Verified:
+    """Raises TokenInvalid for claims of kinds that we do not issue."""
+    if not (isinstance(user_id, str) and _USER_ID.fullmatch(user_id)):
+        raise TokenInvalid
+    if not (isinstance(issued, int) and isinstance(expires, int)):
+        raise TokenInvalid
+    if isinstance(issued, bool) or isinstance(expires, bool):
+        raise TokenInvalid
+    # Of two machines one has the slower clock: what the other issued just now is good.
+    if issued > time.time() + CLOCK_SKEW:
+        raise TokenInvalid
+    return _Verified(user_id, float(expires))
 
 
 def admit(

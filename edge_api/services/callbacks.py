@@ -9,12 +9,14 @@ from sqlalchemy import Connection
 from edge_api.domain.errors import (
     AlreadyCanceled,
     CallbackUnauthorized,
+    DomainError,
     InvalidRequest,
     JobNotFound,
     Superseded,
 )
 from edge_api.domain.jobs import JobStatus
 from edge_api.services.attempts import Policy
+from edge_api.services.counters import Counters
 from edge_api.services.results import check_keys
 from edge_api.services.settlement import record_result
 from edge_api.settings import Secret
@@ -29,7 +31,14 @@ from shared.signing import InvalidSignature, verify
 class Callbacks:
     """Receives what the handler reports."""
 
-    def __init__(self, database: Database, secrets: Sequence[Secret], policy: Policy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        secrets: Sequence[Secret],
+        policy: Policy,
+        counters: Counters | None = None,
+    ) -> None:
+        self._counters = counters or Counters()
         self._database = database
         self._policy = policy
         self._secrets = [secret.reveal() for secret in secrets]
@@ -39,6 +48,15 @@ class Callbacks:
 
         Raises CallbackUnauthorized, InvalidRequest, JobNotFound, AlreadyCanceled or Superseded.
         """
+        try:
+            processed = await self._receive(job_id, headers, body)
+        except DomainError as error:
+            self._counters.count_callback("refused", error.code)
+            raise
+        self._counters.count_callback("processed" if processed else "repeated")
+        return processed
+
+    async def _receive(self, job_id: str, headers: Mapping[str, str], body: bytes) -> bool:
         try:
             verify(self._secrets, headers, body, now=time.time())
         except InvalidSignature as error:

@@ -17,6 +17,7 @@ from edge_api.clients.runpod import (
 from edge_api.domain.jobs import WORKING
 from edge_api.services.attempts import MAX_TRIES, NOT_DISPATCHED, give_up
 from edge_api.services.breaker import after_failure, room
+from edge_api.services.counters import Counters, Submit
 from edge_api.settings import Patience, Settings
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import (
@@ -31,6 +32,7 @@ from edge_api.storage.dispatches import (
 )
 from edge_api.storage.endpoints import close_breaker
 from edge_api.storage.jobs import find_job, pending_inputs
+from edge_api.telemetry import UNTRACED, Tracing
 from shared.keys import input_key, output_key, preview_key
 from shared.messages import SCHEMA_VERSION, ItemMessage, JobMessage
 
@@ -45,7 +47,16 @@ FIRST_POLL = 2.0
 class Dispatcher:
     """Submits what is due. Several may run side by side on one database."""
 
-    def __init__(self, database: Database, runpod: RunpodClient, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        runpod: RunpodClient,
+        settings: Settings,
+        counters: Counters | None = None,
+        tracing: Tracing = UNTRACED,
+    ) -> None:
+        self._counters = counters or Counters()
+        self._tracing = tracing
         self._database = database
         self._runpod = runpod
         self._settings = settings
@@ -65,10 +76,17 @@ class Dispatcher:
         return claim_new(connection, self._endpoint, now, self._patience.submit, limit)
 
     async def _submit(self, dispatch: Dispatch) -> None:
+        ids = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "attempt": dispatch.attempt}
+        with self._tracing.work("dispatch submit", **ids) as span:
+            outcome = await self._hand_over(dispatch)
+            self._counters.count_submit(outcome)
+            span.note({"palette.outcome": outcome})
+
+    async def _hand_over(self, dispatch: Dispatch) -> Submit:
         message = await self._database.read(build_message, dispatch, self._settings)
         if message is None:
             await self._database.write(move, dispatch.id, IN_DOUBT, DispatchState.ENDED)
-            return
+            return Submit.NEEDLESS
         timeout = self._patience.job + self._patience.item * len(message.items)
         ttl = self._patience.queue + timeout
         try:
@@ -76,15 +94,14 @@ class Dispatcher:
                 self._endpoint, message, execution_timeout=timeout, ttl=ttl
             )
         except RunpodError as error:
-            await self._database.write(
+            return await self._database.write(
                 refuse_dispatch, dispatch, error, self._endpoint, self._patience, time.time()
             )
-            return
         if not await self._database.write(
             accept_dispatch, dispatch, self._endpoint, runpod_job_id, ttl, time.time()
         ):
             await self._withdraw(runpod_job_id)  # its account was erased meanwhile
-            return
+            return Submit.SUBMITTED
         logger.info(
             "job dispatched",
             extra={
@@ -94,6 +111,7 @@ class Dispatcher:
                 "runpod_job_id": runpod_job_id,
             },
         )
+        return Submit.SUBMITTED
 
     async def _withdraw(self, runpod_job_id: str) -> None:
         try:
@@ -157,7 +175,7 @@ def refuse_dispatch(
     endpoint_id: str,
     patience: Patience,
     now: float,
-) -> None:
+) -> Submit:
     """Try again later, wait for a sign of life, or give up and refund where neither can help."""
     text = str(error)
     extra = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "reason": text}
@@ -165,13 +183,18 @@ def refuse_dispatch(
     after_failure(connection, endpoint_id, error, patience.breaker, now)
     if isinstance(error, RunpodAmbiguous):
         record_uncertain(connection, dispatch.id, text, now + patience.uncertain)
-    elif isinstance(error, RunpodDenied):
+        return Submit.AMBIGUOUS
+    if isinstance(error, RunpodDenied):
         record_refused(connection, dispatch.id, text, now + patience.breaker, counted=False)
-    elif isinstance(error, RunpodTransient) and dispatch.tries < MAX_TRIES:
+        return Submit.DENIED
+    passing = isinstance(error, RunpodTransient)
+    if passing and dispatch.tries < MAX_TRIES:
         pause = backoff(dispatch.tries, patience.backoff)
         record_refused(connection, dispatch.id, text, now + pause)
-    else:
-        give_up(connection, dispatch, text, now, NOT_DISPATCHED)
+        return Submit.TRANSIENT
+    if give_up(connection, dispatch, text, now, NOT_DISPATCHED) is None:
+        return Submit.NEEDLESS
+    return Submit.GIVEN_UP if passing else Submit.REFUSED
 
 
 def backoff(tries: int, most: float = 60.0) -> float:

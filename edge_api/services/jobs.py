@@ -108,13 +108,16 @@ class Jobs:
         return await self._database.write(reserve, user_id, preset.id, item_count, time.time())
 
     async def fetch(self, user_id: str, job_id: str) -> tuple[Job, list[ItemState]]:
-        return await self._database.read(read_job, user_id, job_id)
+        """The items may be a moment ahead of the job, and never behind it: one that has ended has
+        only items that have ended."""
+        return await self._database.glance(read_job, user_id, job_id)
 
     async def fetch_item(self, user_id: str, job_id: str, idx: int) -> tuple[Job, Item]:
         return await self._database.read(read_item, user_id, job_id, idx)
 
     async def page(self, user_id: str, limit: int, before: str | None) -> list[Job]:
-        return await self._database.read(list_jobs, user_id, limit, before)
+        """Raises TokenInvalid for an account that is gone."""
+        return await self._database.read(read_page, user_id, limit, before)
 
     async def confirm(self, user_id: str, job_id: str, claim: Claim = NO_CLAIM) -> Job:
         """Check that every photo is in the bucket, and remember each by its ETag.
@@ -185,6 +188,13 @@ def _take_slot(connection: Connection, user_id: str, limit: int, now: float) -> 
         if abandoned is None:
             raise ConcurrencyLimit(limit, open_job_ids(connection, user_id))
         cancel_job(connection, abandoned, now)
+
+
+def read_page(connection: Connection, user_id: str, limit: int, before: str | None) -> list[Job]:
+    jobs = list_jobs(connection, user_id, limit, before)
+    if not jobs and find_user(connection, user_id) is None:
+        raise TokenInvalid
+    return jobs
 
 
 def read_owned_job(connection: Connection, user_id: str, job_id: str) -> Job:

@@ -15,6 +15,7 @@ from edge_api.clients.runpod import (
 from edge_api.services.attempts import (
     NEVER_BEGUN,
     NO_WORKER,
+    Lost,
     Policy,
     apply_status,
     give_up,
@@ -23,6 +24,7 @@ from edge_api.services.attempts import (
     resend,
     retry_or_abandon,
 )
+from edge_api.services.counters import Counters
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import (
     Dispatch,
@@ -33,6 +35,7 @@ from edge_api.storage.dispatches import (
     postpone_cancel,
 )
 from edge_api.storage.jobs import find_job
+from edge_api.telemetry import UNTRACED, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +45,16 @@ BATCH = 32
 class Reconciler:
     """Polls `/status` well inside Runpod's retention; several may run side by side."""
 
-    def __init__(self, database: Database, runpod: RunpodClient, policy: Policy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        runpod: RunpodClient,
+        policy: Policy,
+        counters: Counters | None = None,
+        tracing: Tracing = UNTRACED,
+    ) -> None:
+        self._counters = counters or Counters()
+        self._tracing = tracing
         self._database = database
         self._runpod = runpod
         self._policy = policy
@@ -56,16 +68,24 @@ class Reconciler:
         return len(claimed) == BATCH
 
     async def _look(self, dispatch: Dispatch) -> None:
+        ids = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "attempt": dispatch.attempt}
+        with self._tracing.work("reconcile look", **ids) as span:
+            span.note({"palette.state": dispatch.state})
+            self._counters.count_lost(await self._see_to(dispatch))
+
+    async def _see_to(self, dispatch: Dispatch) -> Lost | None:
         try:
             match dispatch.state:
                 case DispatchState.CANCELING:
                     await self._cancel(dispatch)
                 case DispatchState.SUBMITTED:
-                    await self._ask(dispatch)
+                    return await self._ask(dispatch)
                 case _:
-                    await self._database.write(resend, dispatch, "no sign of life", time.time())
+                    return await self._database.write(
+                        resend, dispatch, "no sign of life", time.time()
+                    )
         except RunpodForgotten:
-            await self._database.write(
+            return await self._database.write(
                 retry_or_abandon, dispatch, "forgotten", self._policy, time.time()
             )
         except RunpodError as error:
@@ -75,6 +95,7 @@ class Reconciler:
             later = time.time() + pause(dispatch, time.time())
             await self._database.write(postpone, dispatch.id, later)
             await self._database.write(postpone_cancel, dispatch.id, later)
+        return None
 
     async def _cancel(self, dispatch: Dispatch) -> None:
         if dispatch.endpoint_id is not None and dispatch.runpod_job_id is not None:
@@ -88,7 +109,7 @@ class Reconciler:
             move, dispatch.id, (DispatchState.CANCELING,), DispatchState.ENDED
         )
 
-    async def _ask(self, dispatch: Dispatch) -> None:
+    async def _ask(self, dispatch: Dispatch) -> Lost | None:
         assert dispatch.endpoint_id is not None
         assert dispatch.runpod_job_id is not None
         answer = await self._runpod.status(dispatch.endpoint_id, dispatch.runpod_job_id)
@@ -96,10 +117,11 @@ class Reconciler:
         if reason is None and answer.status is RunpodStatus.IN_QUEUE:
             reason = await self._stuck(dispatch)
         if reason is None:
-            await self._database.write(apply_status, dispatch, answer, self._policy, time.time())
-            return
+            return await self._database.write(
+                apply_status, dispatch, answer, self._policy, time.time()
+            )
         await self._tell(dispatch)
-        await self._database.write(end_overdue, dispatch, reason, self._policy, time.time())
+        return await self._database.write(end_overdue, dispatch, reason, self._policy, time.time())
 
     async def _stuck(self, dispatch: Dispatch) -> str | None:
         """A job that waits although workers are there is sent again; without workers it waits."""
@@ -132,12 +154,11 @@ def end_overdue(
     reason: str,
     policy: Policy,
     now: float,
-) -> None:
+) -> Lost | None:
     """What Runpod was told to drop goes to another worker; what none began for so long does not."""
     if reason == NEVER_BEGUN:
-        give_up(connection, dispatch, reason, now, NO_WORKER)
-    else:
-        retry_or_abandon(connection, dispatch, reason, policy, now)
+        return give_up(connection, dispatch, reason, now, NO_WORKER)
+    return retry_or_abandon(connection, dispatch, reason, policy, now)
 
 
 def canceled_before(connection: Connection, job_id: str, moment: float) -> bool:

@@ -36,7 +36,8 @@ class Rules:
         self._database = database
 
     async def fetch_all(self, user_id: str) -> list[Rule]:
-        return await self._database.read(list_rules, user_id)
+        """Raises TokenInvalid for an account that is gone."""
+        return await self._database.read(read_rules, user_id)
 
     async def fetch(self, user_id: str, rule_id: str) -> Rule:
         rule = await self._database.read(find_rule, user_id, rule_id)
@@ -97,6 +98,13 @@ def known_preset(preset_id: str) -> Preset:
         return find_preset(preset_id)
     except UnknownPreset as error:
         raise PresetNotFound(preset_id, list(PRESETS)) from error
+
+
+def read_rules(connection: Connection, user_id: str) -> list[Rule]:
+    rules = list_rules(connection, user_id)
+    if not rules and find_user(connection, user_id) is None:
+        raise TokenInvalid
+    return rules
 
 
 def save_rule(connection: Connection, user_id: str, rule: Rule) -> None:

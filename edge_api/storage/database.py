@@ -9,11 +9,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, is full or too busy: not the transaction's fault."""
+
+
 class Database(Protocol):
     """`fn` runs whole in one transaction; no await can stand inside it.
 
     It may run again from the start where the database asks for that, so it changes nothing but
-    rows.
+    rows. Both methods raise DatabaseUnavailable besides what `fn` raises.
     """
 
     async def write(
@@ -26,6 +30,13 @@ class Database(Protocol):
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `fn` on one snapshot; what it writes is rolled back or refused."""
+        ...
+
+    async def glance(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `fn`, which only reads, without a transaction where that is cheaper: each of its
+        statements may see a later moment than the one before."""
         ...
 
     async def close(self) -> None: ...

@@ -3,18 +3,23 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from edge_api.storage.database import DatabaseUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 6
+_READS = 3
 _AGAIN = frozenset({"40001", "40P01", "23505"})
 """Serialization failure, deadlock, unique violation: another transaction came first, and what
 this one would do now that it has committed is found out by running it again."""
@@ -25,6 +30,23 @@ _SESSION = {
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "30s",
 }
+
+
+_TROUBLE = ("08", "53", "55P03", "57")
+"""Classes of SQLSTATE: connection, insufficient resources, lock not available, intervention."""
+
+
+@contextmanager
+def _trouble_told() -> Generator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if error.connection_invalidated or state.startswith(_TROUBLE):
+            raise DatabaseUnavailable(state or "connection lost") from error
+        raise
+    except (OSError, PoolTimeout) as error:  # nobody listens, or all connections are taken
+        raise DatabaseUnavailable(type(error).__name__) from error
 
 
 class _Again(Exception):
@@ -56,16 +78,20 @@ class PostgresDatabase:
         self._reads = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        # Two round trips less, which is half of what a poll takes.
+        self._glances = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         for attempt in itertools.count(1):
             try:
-                return await self._write(fn, *args, **kwargs)
+                with _trouble_told():
+                    return await self._write(fn, *args, **kwargs)
             except _Again as again:
                 if attempt == _ATTEMPTS:
-                    raise again.error from again
+                    with _trouble_told():
+                        raise again.error from again
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
 
@@ -91,19 +117,24 @@ class PostgresDatabase:
     async def read(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        for _ in range(2):
-            try:
-                return await self._read(fn, *args, **kwargs)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-        return await self._read(fn, *args, **kwargs)
+        return await self._read(self._reads, lambda c: fn(c, *args, **kwargs))
 
-    async def _read(
+    async def glance(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        async with self._reads.connect() as connection:
-            return await connection.run_sync(fn, *args, **kwargs)
+        return await self._read(self._glances, lambda c: fn(c, *args, **kwargs))
+
+    async def _read(self, engine: AsyncEngine, fn: Callable[[Connection], T]) -> T:
+        """Reading again where a connection was dead: it can always be repeated."""
+        with _trouble_told():
+            for attempt in itertools.count(1):
+                try:
+                    async with engine.connect() as connection:
+                        return await connection.run_sync(fn)
+                except DBAPIError as error:
+                    if not error.connection_invalidated or attempt == _READS:
+                        raise
+            raise AssertionError("unreachable")
 
     async def close(self) -> None:
         await self._engine.dispose()

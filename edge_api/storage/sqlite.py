@@ -2,12 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+
+from edge_api.storage.database import DatabaseUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +35,7 @@ class SqliteDatabase:
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         def run() -> T:
-            with self._engine.begin() as connection:
+            with _trouble_told(), self._engine.begin() as connection:
                 return fn(connection, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
@@ -40,10 +44,15 @@ class SqliteDatabase:
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         def run() -> T:
-            with self._reads.connect() as connection:
+            with _trouble_told(), self._reads.connect() as connection:
                 return fn(connection, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    async def glance(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self.read(fn, *args, **kwargs)
 
     async def close(self) -> None:
         """Let running transactions end, then close every connection."""
@@ -53,6 +62,20 @@ class SqliteDatabase:
         self._writer.shutdown()
         self._readers.shutdown()
         self._engine.dispose()
+
+
+_TROUBLE = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+
+
+@contextmanager
+def _trouble_told() -> Generator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        name = str(getattr(error.orig, "sqlite_errorname", ""))
+        if name.startswith(_TROUBLE):
+            raise DatabaseUnavailable(name) from error
+        raise
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:

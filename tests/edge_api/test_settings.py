@@ -7,8 +7,8 @@ from shared.environment import SettingsError
 
 COMPLETE = {
     "DATABASE_URL": "sqlite:///edge.db",
-    "JWT_SECRET": "canary-jwt-" + "j" * 32,
-    "GPU_CALLBACK_SECRET": "canary-callback-" + "c" * 32,
+    "JWT_SECRET": "canary-jwt-qL7wZ0aVtB3nKxE9dRfYhU2mPs",
+    "GPU_CALLBACK_SECRET": "canary-callback-gT5oJ1iWcN8kXyQ4bDzM6",
     "R2_ACCOUNT_ID": "abc123",
     "R2_ACCESS_KEY_ID": "access",
     "R2_SECRET_ACCESS_KEY": "canary-r2",
@@ -154,9 +154,28 @@ def test_the_current_callback_secret_comes_first() -> None:
         ("R2_ENDPOINT_URL", "http://127.0.0.1:9000"),
         ("RUNPOD_BASE_URL", "http://127.0.0.1:8000/v2"),
         ("CORS_ORIGINS", "*"),
+        ("JWT_SECRET", "changeme" * 8),
+        ("GPU_CALLBACK_SECRET", "0" * 64),
+        ("GPU_CALLBACK_SECRET", COMPLETE["GPU_CALLBACK_SECRET"] + "," + "o" * 64),
+        ("METRICS_TOKEN", "m" * 40),
     ],
 )
 def test_production_refuses_what_is_for_development(name: str, value: str) -> None:
     assert read(**{name: value})
     with pytest.raises(SettingsError, match=f"^{name}: .*production"):
         read(ENV="production", **{name: value})
+
+
+SHARED = [
+    ("GPU_CALLBACK_SECRET", COMPLETE["JWT_SECRET"]),
+    ("GPU_CALLBACK_SECRET", COMPLETE["GPU_CALLBACK_SECRET"] + "," + COMPLETE["JWT_SECRET"]),
+    ("METRICS_TOKEN", COMPLETE["JWT_SECRET"]),
+    ("METRICS_TOKEN", COMPLETE["GPU_CALLBACK_SECRET"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SHARED)
+def test_no_secret_opens_two_doors(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match="must differ") as caught:
+        read(**{name: value})
+    assert "canary" not in str(caught.value)

@@ -20,6 +20,8 @@ Json = dict[str, Any]
 # The calls of the contract, and those that were added to it.
 CALLS = {
     ("GET", "/health"): 200,
+    ("GET", "/health/live"): 200,
+    ("GET", "/health/ready"): 200,
     ("POST", "/auth/anon"): 200,
     ("GET", "/me"): 200,
     ("DELETE", "/me"): 200,
@@ -81,7 +83,7 @@ def test_every_route_of_the_application_is_in_the_document(service: Service, ope
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for method in route.methods
-        if method != "OPTIONS" and not route.path.startswith("/docs")
+        if method != "OPTIONS" and not route.path.startswith(("/docs", "/metrics"))
     }
     assert routed == {(method, path) for method, path, _ in operations(openapi)}
 
@@ -133,7 +135,7 @@ def test_what_may_go_wrong_is_documented(openapi: Json, call: tuple[str, str]) -
     method, path = call
     responses = openapi["paths"][path][method.lower()]["responses"]
     expected = {"415", "500"}
-    if path not in {"/health", "/auth/anon"} and not path.endswith("/callback"):
+    if not path.startswith("/health") and path != "/auth/anon" and not path.endswith("/callback"):
         expected |= {"401"}
     if "{" in path:
         expected |= {"404"}
@@ -148,6 +150,8 @@ def test_who_needs_a_token(openapi: Json) -> None:
     public = {p: o["security"] for _, p, o in operations(openapi) if "security" in o}
     assert public == {
         "/health": [{}],
+        "/health/live": [{}],
+        "/health/ready": [{}],
         "/auth/anon": [{}],
         "/jobs/{job_id}/callback": [{"webhookSignature": []}],
     }

@@ -36,4 +36,6 @@ def kinds(base: type[DomainError]) -> Iterator[type[DomainError]]:
 
 
 def test_every_error_has_the_status_of_the_contract() -> None:
-    assert {kind.code: kind.status for kind in kinds(DomainError)} == CATALOGUE
+    # Those of the command line stand beside it.
+    named = [kind for kind in kinds(DomainError) if kind.__module__ == DomainError.__module__]
+    assert {kind.code: kind.status for kind in named} == CATALOGUE

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from edge_api.storage.addresses import open_database
-from edge_api.storage.database import Database
+from edge_api.storage.database import Database, DatabaseUnavailable
 from edge_api.storage.ledger import Kind, ledger_sum, move_credits
 from edge_api.storage.tables import users
 from tests.edge_api import rows
@@ -219,3 +219,31 @@ def test_a_server_that_was_restarted_is_not_noticed(make_database: MakeDatabase)
             await killer.close()
 
     assert asyncio.run(work()) == 2
+
+
+def test_a_database_that_is_not_there_is_unavailable(make_database: MakeDatabase) -> None:
+    async def ask(url: str, *, write: bool) -> None:
+        database = open_database(url)
+        try:
+            await (database.write(rows.new_user) if write else database.read(count_users))
+        finally:
+            await database.close()
+
+    for url in ("postgresql://nobody@127.0.0.1:9/none", "sqlite:////nonexistent/folder/edge.db"):
+        for write in (False, True):
+            with pytest.raises(DatabaseUnavailable):
+                asyncio.run(ask(url, write=write))
+
+
+def test_a_table_that_is_missing_is_our_mistake(
+    make_empty: MakeDatabase, database_kind: str
+) -> None:
+    async def ask(url: str) -> None:
+        database = open_database(url)
+        try:
+            await database.read(count_users)
+        finally:
+            await database.close()
+
+    with pytest.raises(DBAPIError):
+        asyncio.run(ask(make_empty(database_kind)))
