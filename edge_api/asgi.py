@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from edge_api.clients.runpod import RunpodClient
 from edge_api.controllers.accounts import AuthController, MeController
-from edge_api.controllers.auth import json_only
 from edge_api.controllers.callbacks import CallbackController
 from edge_api.controllers.envelope import (
     domain_error,
@@ -159,7 +158,6 @@ def create_app(
             *([] if production else [docs_asset]),
         ],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
-        guards=[json_only],
         exception_handlers={
             DomainError: domain_error,
             DatabaseUnavailable: unavailable,

@@ -5,7 +5,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from edge_api.controllers.auth import Caller, authenticated
+from edge_api.controllers.auth import Caller, authenticated, json_only
 from edge_api.controllers.envelope import Envelope, ok
 from edge_api.controllers.openapi import errors
 from edge_api.controllers.rules import view_rule
@@ -22,6 +22,7 @@ from edge_api.services import Services
 
 class AuthController(Controller):
     tags = ("Accounts",)
+    guards = (json_only,)
 
     @post(
         "/auth/anon",

@@ -15,8 +15,10 @@ Caller = Request[str, object, State]
 """A request whose `user` is the id of the account behind the token."""
 
 
-async def authenticated(connection: Connection, _: BaseRouteHandler) -> None:
-    """Guard: put the caller's user id into the scope, or raise a 401."""
+async def authenticated(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard: `json_only`, then put the caller's user id into the scope, or raise a 401."""
+    # One guard for both: for each the framework copies the whole handler.
+    await json_only(connection, handler)
     header = connection.headers.get("authorization", "")
     if not header.strip():
         raise AuthRequired

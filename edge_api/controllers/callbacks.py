@@ -5,6 +5,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from edge_api.controllers.auth import json_only
 from edge_api.controllers.envelope import Envelope, ok
 from edge_api.controllers.openapi import errors
 from edge_api.controllers.schemas import CallbackAnswer
@@ -13,6 +14,7 @@ from edge_api.services import Services
 
 class CallbackController(Controller):
     tags = ("Callback",)
+    guards = (json_only,)
 
     @post(
         "/jobs/{job_id:str}/callback",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from litestar import Controller, get
 from litestar.di import NamedDependency
 
+from edge_api.controllers.auth import json_only
 from edge_api.controllers.envelope import Envelope, ok
 from edge_api.controllers.openapi import errors
 from edge_api.controllers.schemas import Health
@@ -17,6 +18,7 @@ class HealthController(Controller):
     path = "/health"
     tags = ("Health",)
     security = ({},)
+    guards = (json_only,)
 
     @get("/", operation_id="GetHealth", responses=errors("UNAVAILABLE"))
     async def health(self, services: NamedDependency[Services]) -> Envelope[Health]:

@@ -33,6 +33,7 @@ from edge_api.services.uploads import sort_uploads
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import insert_dispatch
 from edge_api.storage.jobs import (
+    POLLED,
     Execution,
     Item,
     ItemState,
@@ -41,11 +42,11 @@ from edge_api.storage.jobs import (
     find_item,
     find_job,
     insert_job,
-    list_item_states,
     list_jobs,
     oldest_created_job_id,
     open_job_ids,
     queue_job,
+    read_polled,
     remember_inputs,
 )
 from edge_api.storage.ledger import Kind, move_credits
@@ -110,7 +111,11 @@ class Jobs:
     async def fetch(self, user_id: str, job_id: str) -> tuple[Job, list[ItemState]]:
         """The items may be a moment ahead of the job, and never behind it: one that has ended has
         only items that have ended."""
-        return await self._database.glance(read_job, user_id, job_id)
+        rows = await self._database.glance(POLLED, {"job_id": job_id, "user_id": user_id})
+        polled = read_polled(*rows)
+        if polled is None:
+            raise JobNotFound
+        return polled
 
     async def fetch_item(self, user_id: str, job_id: str, idx: int) -> tuple[Job, Item]:
         return await self._database.read(read_item, user_id, job_id, idx)
@@ -210,11 +215,6 @@ def lock_owned_job(connection: Connection, user_id: str, job_id: str) -> Job:
     if job is None:
         raise JobNotFound
     return job
-
-
-def read_job(connection: Connection, user_id: str, job_id: str) -> tuple[Job, list[ItemState]]:
-    job = read_owned_job(connection, user_id, job_id)
-    return job, list_item_states(connection, job_id)
 
 
 def read_item(connection: Connection, user_id: str, job_id: str, idx: int) -> tuple[Job, Item]:

@@ -1,12 +1,16 @@
 """Runs a transaction, which is a plain function of a connection, off the event loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from edge_api.storage.prepared import Query
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Rows = Sequence[Sequence[object]]
 
 
 class DatabaseUnavailable(Exception):
@@ -32,11 +36,12 @@ class Database(Protocol):
         """Run `fn` on one snapshot; what it writes is rolled back or refused."""
         ...
 
-    async def glance(
-        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `fn`, which only reads, without a transaction where that is cheaper: each of its
-        statements may see a later moment than the one before."""
+    async def glance(self, queries: Sequence[Query], values: Mapping[str, object]) -> list[Rows]:
+        """The rows of each query as the driver gives them.
+
+        For what is asked all day, since this takes a third of the time of `read`. There is no
+        transaction: a query may see a later moment than the one before, never an earlier one.
+        """
         ...
 
     async def close(self) -> None: ...

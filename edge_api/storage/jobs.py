@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
+    JSON,
     Column,
     Connection,
     Integer,
@@ -20,9 +22,12 @@ from sqlalchemy import (
 )
 
 from edge_api.domain.jobs import OPEN, WORKING, ItemStatus, JobStatus, sources
+from edge_api.storage.database import Rows
 from edge_api.storage.tables import items, jobs
 from shared.messages import ItemError, ItemReport, ItemResult, ItemWarning
 from shared.rules import ConceptRule, RuleWarning
+
+T = TypeVar("T")
 
 
 class Job(Struct, frozen=True):
@@ -251,10 +256,35 @@ def all_items(connection: Connection, job_id: str) -> list[Item]:
     return [_item(row) for row in rows]
 
 
-def list_item_states(connection: Connection, job_id: str) -> list[ItemState]:
-    """Every item in order, without what only its own page shows: the app polls this."""
-    rows = connection.execute(_ITEM_STATES, {"job_id": job_id})
-    return [msgspec.convert(row, ItemState, from_attributes=True) for row in rows]
+POLLED = (_FIND[True], _ITEM_STATES)
+"""A user's job, and every item without what only its own page shows: the app asks for this every
+few seconds. Takes `job_id` and `user_id`."""
+
+_NAMES = [str(column.name) for column in jobs.c]  # of SQLAlchemy's own kind otherwise
+_DOCUMENTS = [str(column.name) for column in jobs.c if isinstance(column.type, JSON)]
+_STATUS = {status.value: status for status in ItemStatus}
+
+
+def read_polled(found: Rows, states: Rows) -> tuple[Job, list[ItemState]] | None:
+    """What the rows of `POLLED` say; None where the user has no such job."""
+    if not found:
+        return None
+    fields = dict(zip(_NAMES, found[0], strict=True))
+    for name in _DOCUMENTS:
+        fields[name] = _document(fields[name], object)
+    return msgspec.convert(fields, Job), [_state(row) for row in states]
+
+
+def _state(row: Sequence[object]) -> ItemState:
+    idx, status, error = cast("tuple[int, str, object]", tuple(row))
+    return ItemState(idx, _STATUS[status], _document(error, ItemError))
+
+
+def _document(value: object, kind: type[T]) -> T | None:
+    """sqlite3 gives a document as text, asyncpg decoded."""
+    if isinstance(value, str):
+        return msgspec.json.decode(value, type=kind)
+    return None if value is None else msgspec.convert(value, kind)
 
 
 def pending_indices(connection: Connection, job_id: str) -> list[int]:

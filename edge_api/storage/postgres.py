@@ -3,17 +3,19 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
+import asyncpg
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from edge_api.storage.database import DatabaseUnavailable
+from edge_api.storage.database import DatabaseUnavailable, Rows
+from edge_api.storage.prepared import Prepared, Query
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,6 +34,14 @@ _SESSION = {
 }
 
 
+_DEAD = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    # The server's farewell has come, and the end of the connection is about to.
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
+
 _TROUBLE = ("08", "53", "55P03", "57")
 """Classes of SQLSTATE: connection, insufficient resources, lock not available, intervention."""
 
@@ -45,6 +55,13 @@ def _trouble_told() -> Generator[None]:
         if error.connection_invalidated or state.startswith(_TROUBLE):
             raise DatabaseUnavailable(state or "connection lost") from error
         raise
+    except asyncpg.PostgresError as error:
+        state = str(getattr(error, "sqlstate", None) or "")
+        if state.startswith(_TROUBLE):
+            raise DatabaseUnavailable(state) from error
+        raise
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise DatabaseUnavailable("connection lost") from error
     except (OSError, PoolTimeout) as error:  # nobody listens, or all connections are taken
         raise DatabaseUnavailable(type(error).__name__) from error
 
@@ -52,7 +69,7 @@ def _trouble_told() -> Generator[None]:
 class _Again(Exception):
     """The transaction may succeed when it is run again."""
 
-    def __init__(self, error: DBAPIError) -> None:
+    def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
 
@@ -78,8 +95,7 @@ class PostgresDatabase:
         self._reads = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        # Two round trips less, which is half of what a poll takes.
-        self._glances = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._prepared = Prepared(self._engine.dialect)
 
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -101,6 +117,8 @@ class PostgresDatabase:
         async with self._engine.connect() as connection:
             try:
                 value = await connection.run_sync(fn, *args, **kwargs)
+            except asyncpg.InternalClientError as error:
+                raise _Again(error) from error
             except DBAPIError as error:
                 # Nothing was committed, so nothing stands in the way of another try.
                 if _worth_another_try(error):
@@ -117,24 +135,42 @@ class PostgresDatabase:
     async def read(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self._read(self._reads, lambda c: fn(c, *args, **kwargs))
-
-    async def glance(
-        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self._read(self._glances, lambda c: fn(c, *args, **kwargs))
-
-    async def _read(self, engine: AsyncEngine, fn: Callable[[Connection], T]) -> T:
-        """Reading again where a connection was dead: it can always be repeated."""
+        # Reading can always be repeated, where a connection was dead.
         with _trouble_told():
             for attempt in itertools.count(1):
                 try:
-                    async with engine.connect() as connection:
-                        return await connection.run_sync(fn)
+                    async with self._reads.connect() as connection:
+                        return await connection.run_sync(fn, *args, **kwargs)
+                except asyncpg.InternalClientError:
+                    if attempt == _READS:
+                        raise
                 except DBAPIError as error:
                     if not error.connection_invalidated or attempt == _READS:
                         raise
             raise AssertionError("unreachable")
+
+    async def glance(self, queries: Sequence[Query], values: Mapping[str, object]) -> list[Rows]:
+        statements = [self._prepared.bind(query, values) for query in queries]
+        with _trouble_told():
+            for attempt in itertools.count(1):
+                try:
+                    return await self._look(statements)
+                except _DEAD:
+                    if attempt == _READS:
+                        raise
+            raise AssertionError("unreachable")
+
+    async def _look(self, statements: Sequence[tuple[str, list[object]]]) -> list[Rows]:
+        connection = await self._engine.raw_connection()
+        try:
+            driver = cast("asyncpg.Connection", connection.driver_connection)
+            return [await driver.fetch(text, *bound) for text, bound in statements]
+        except BaseException:
+            # Dead, or in the middle of an answer that nobody waits for any more.
+            connection.invalidate()
+            raise
+        finally:
+            connection.close()
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -2,16 +2,17 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from contextlib import closing, contextmanager
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from edge_api.storage.database import DatabaseUnavailable
+from edge_api.storage.database import DatabaseUnavailable, Rows
+from edge_api.storage.prepared import Prepared, Query
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +26,7 @@ class SqliteDatabase:
         self._engine = create_engine(
             url, pool_size=readers + 1, max_overflow=0, hide_parameters=True
         )
+        self._prepared = Prepared(self._engine.dialect)
         self._reads = self._engine.execution_options(read_only=True)
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = ThreadPoolExecutor(readers, "sqlite-reader")
@@ -49,10 +51,15 @@ class SqliteDatabase:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def glance(
-        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self.read(fn, *args, **kwargs)
+    async def glance(self, queries: Sequence[Query], values: Mapping[str, object]) -> list[Rows]:
+        statements = [self._prepared.bind(query, values) for query in queries]
+
+        def run() -> list[Rows]:
+            with _trouble_told(), closing(self._engine.raw_connection()) as connection:
+                driver = cast("sqlite3.Connection", connection.driver_connection)
+                return [driver.execute(text, bound).fetchall() for text, bound in statements]
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
     async def close(self) -> None:
         """Let running transactions end, then close every connection."""
@@ -71,8 +78,9 @@ _TROUBLE = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQ
 def _trouble_told() -> Generator[None]:
     try:
         yield
-    except OperationalError as error:
-        name = str(getattr(error.orig, "sqlite_errorname", ""))
+    except (OperationalError, sqlite3.OperationalError) as error:
+        origin = error.orig if isinstance(error, OperationalError) else error
+        name = str(getattr(origin, "sqlite_errorname", ""))
         if name.startswith(_TROUBLE):
             raise DatabaseUnavailable(name) from error
         raise

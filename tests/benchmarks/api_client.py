@@ -144,4 +144,7 @@ def follow(plan: Plan) -> Report:
 
 if __name__ == "__main__":
     asked: Plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(_follow(asked))))
+    told = msgspec.json.encode(uvloop.run(_follow(asked)))
+    # With PYTHONUNBUFFERED stdout itself would write what fits into the pipe and no more.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+        out.write(told)

@@ -19,7 +19,7 @@ SECRET = "benchmark-benchmark-benchmark-00"
 
 SETTINGS = {
     "JWT_SECRET": SECRET,
-    "GPU_CALLBACK_SECRET": SECRET,
+    "GPU_CALLBACK_SECRET": SECRET[::-1],
     "R2_ENDPOINT_URL": _NOWHERE,
     "R2_ACCESS_KEY_ID": "key",
     "R2_SECRET_ACCESS_KEY": "secret",

@@ -5,10 +5,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
 from edge_api.storage.addresses import open_database
@@ -20,6 +20,11 @@ from tests.edge_api.conftest import MakeDatabase
 
 T = TypeVar("T")
 Use = Callable[[Callable[[Database], Awaitable[T]]], T]
+
+TWO_QUERIES = (
+    select(users.c.id, users.c.credits).where(users.c.id == bindparam("user_id")),
+    select(users.c.id).where(users.c.plan == bindparam("plan"), users.c.id == bindparam("user_id")),
+)
 
 
 @pytest.fixture
@@ -209,9 +214,12 @@ def test_a_server_that_was_restarted_is_not_noticed(make_database: MakeDatabase)
     async def work() -> int:
         database, killer = open_database(url), open_database(url)
         try:
-            await database.write(rows.new_user)
+            user_id = await database.write(rows.new_user)
             await killer.write(kill)
             await database.write(rows.new_user)
+            await killer.write(kill)
+            (seen, _) = await database.glance(TWO_QUERIES, {"user_id": user_id, "plan": "free"})
+            assert len(seen) == 1
             await killer.write(kill)
             return await database.read(count_users)
         finally:
@@ -222,17 +230,23 @@ def test_a_server_that_was_restarted_is_not_noticed(make_database: MakeDatabase)
 
 
 def test_a_database_that_is_not_there_is_unavailable(make_database: MakeDatabase) -> None:
-    async def ask(url: str, *, write: bool) -> None:
+    calls: list[Callable[[Database], Awaitable[object]]] = [
+        lambda database: database.write(rows.new_user),
+        lambda database: database.read(count_users),
+        lambda database: database.glance(TWO_QUERIES, {"user_id": "user_1", "plan": "free"}),
+    ]
+
+    async def ask(url: str, call: Callable[[Database], Awaitable[object]]) -> None:
         database = open_database(url)
         try:
-            await (database.write(rows.new_user) if write else database.read(count_users))
+            await call(database)
         finally:
             await database.close()
 
     for url in ("postgresql://nobody@127.0.0.1:9/none", "sqlite:////nonexistent/folder/edge.db"):
-        for write in (False, True):
+        for call in calls:
             with pytest.raises(DatabaseUnavailable):
-                asyncio.run(ask(url, write=write))
+                asyncio.run(ask(url, call))
 
 
 def test_a_table_that_is_missing_is_our_mistake(
@@ -247,3 +261,36 @@ def test_a_table_that_is_missing_is_our_mistake(
 
     with pytest.raises(DBAPIError):
         asyncio.run(ask(make_empty(database_kind)))
+
+
+def test_a_glance_has_the_rows_of_each_query(use: Use[object]) -> None:
+    async def work(database: Database) -> list[list[tuple[object, ...]]]:
+        user_id = await database.write(rows.new_user)
+        told = await database.glance(TWO_QUERIES, {"plan": "nobody's", "user_id": user_id})
+        again = await database.glance(TWO_QUERIES, {"plan": "free", "user_id": user_id})
+        return [[tuple(row) for row in found] for found in (*told, *again)]
+
+    (first, nothing, same, second) = cast("list[list[tuple[str, ...]]]", use(work))
+    assert first == same
+    assert nothing == []
+    assert second == [(first[0][0],)]
+
+
+def test_a_glance_sees_what_was_written_just_before(use: Use[object]) -> None:
+    async def work(database: Database) -> list[object]:
+        seen = list[object]()
+        for _ in range(20):
+            user_id = await database.write(rows.new_user)
+            found, _ = await database.glance(TWO_QUERIES, {"plan": "free", "user_id": user_id})
+            seen.append(len(found))
+        return seen
+
+    assert use(work) == [1] * 20
+
+
+def test_a_glance_needs_its_parameters(use: Use[object]) -> None:
+    async def work(database: Database) -> None:
+        with pytest.raises(KeyError, match="user_id"):
+            await database.glance(TWO_QUERIES, {"plan": "free"})
+
+    use(work)
