@@ -50,12 +50,13 @@ from edge_api.services.metrics import Access, Ages, Metrics
 from edge_api.services.reconcile import Reconciler
 from edge_api.services.retention import Retention
 from edge_api.services.rules import Rules
-from edge_api.settings import Mode, Settings
+from edge_api.settings import Settings
 from edge_api.storage.addresses import open_database
 from edge_api.storage.database import Database, DatabaseUnavailable
 from edge_api.storage.migrate import upgrade
 from edge_api.storage.rate_limits import Rate
 from edge_api.telemetry import Tracing, start_tracing
+from shared.environment import Mode
 from shared.objects import ObjectStore
 from shared.presign import Presigner
 

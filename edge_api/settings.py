@@ -2,23 +2,17 @@
 
 import ipaddress
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct
 
 from edge_api.domain.addresses import Network
 from edge_api.storage.addresses import parse_url
-from shared.environment import Environment, SettingsError, check_origin
+from shared.environment import Environment, Mode, SettingsError, check_origin
 
 FEWEST_CHARACTERS = 10
 """Different ones in a secret of production. 32 random hexadecimal digits have fewer than these
 once in ten thousand times."""
-
-
-class Mode(StrEnum):
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
 
 
 class Secret:
@@ -134,7 +128,7 @@ class Settings(Struct, frozen=True):
         """Raises SettingsError for the first setting that is missing or malformed."""
         env = Environment(environ)
         settings = cls(
-            mode=Mode(env.choice("ENV", "development", tuple(Mode))),
+            mode=env.mode(),
             database_url=Secret(_database(env)),
             jwt_secret=Secret(env.secret("JWT_SECRET")),
             callback_secrets=tuple(map(Secret, env.signing_secrets("GPU_CALLBACK_SECRET"))),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -50,14 +51,19 @@ class RetryPlan(Struct, frozen=True):
         return min(max(backoff, retry_after or 0.0), self.longest)
 
 
-def check_callback_url(url: str, allowed_hosts: frozenset[str]) -> None:
-    """Raises CallbackUrlRefused unless `url` is http(s) to one of `allowed_hosts` (empty: any)."""
+def check_callback_url(url: str, allowed_hosts: frozenset[str], *, encrypted: bool = False) -> None:
+    """Raises CallbackUrlRefused unless `url` is http(s) to one of `allowed_hosts` (empty: any).
+
+    `encrypted` leaves https alone.
+    """
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise CallbackUrlRefused("is not a URL") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise CallbackUrlRefused("must be an http or https URL")
+    if encrypted and parsed.scheme != "https":
+        raise CallbackUrlRefused("must be an https URL in production")
     if parsed.userinfo:
         raise CallbackUrlRefused("must not carry a user name or password")
     if allowed_hosts and parsed.host.lower() not in allowed_hosts:
@@ -67,7 +73,7 @@ def check_callback_url(url: str, allowed_hosts: frozenset[str]) -> None:
 class CallbackClient:
     """Posts item results. Shared by all jobs of the worker; `client` is closed by its owner.
 
-    `timeout` bounds one try, in seconds.
+    `timeout` bounds one try, in seconds; with `encrypted` nothing goes over plain http.
     """
 
     def __init__(
@@ -77,20 +83,26 @@ class CallbackClient:
         *,
         timeout: float,
         allowed_hosts: frozenset[str] = frozenset(),
+        encrypted: bool = False,
         retry: RetryPlan | None = None,
     ) -> None:
         self._client = client
         self._secret = secret
         self._timeout = timeout
         self._allowed_hosts = allowed_hosts
+        self._encrypted = encrypted
         self._retry = retry or RetryPlan()
 
     def check(self, url: str) -> None:
         """Raises CallbackUrlRefused where `send` would never be accepted."""
-        check_callback_url(url, self._allowed_hosts)
+        check_callback_url(url, self._allowed_hosts, encrypted=self._encrypted)
 
-    async def send(self, url: str, result: ItemResult) -> Delivery:
+    async def send(
+        self, url: str, result: ItemResult, headers: Mapping[str, str] | None = None
+    ) -> Delivery:
         """POST `result` as JSON, signed anew for each try under one `webhook-id`.
+
+        `headers` go along unsigned.
 
         Connect errors, timeouts, 429 and 5xx are tried again; any other answer but 2xx is final.
         Raises Superseded on 409 and CallbackUrlRefused for a URL that must not be called.
@@ -98,7 +110,7 @@ class CallbackClient:
         self.check(url)
         body = msgspec.json.encode(result)
         for tried in range(1, self._retry.tries + 1):
-            answer = await self._try(url, result.idempotency_key, body)
+            answer = await self._try(url, result.idempotency_key, body, headers or {})
             if isinstance(answer, httpx.Response) and not _worth_repeating(answer):
                 return _final(answer, result)
             if tried < self._retry.tries:
@@ -106,15 +118,18 @@ class CallbackClient:
         log.warning("callback of item %d given up after %d tries", result.idx, self._retry.tries)
         return Delivery.GIVEN_UP
 
-    async def _try(self, url: str, webhook_id: str, body: bytes) -> httpx.Response | None:
-        headers = sign_headers(self._secret, webhook_id, body, now=time.time())
+    async def _try(
+        self, url: str, webhook_id: str, body: bytes, more: Mapping[str, str]
+    ) -> httpx.Response | None:
+        headers = {**more, **sign_headers(self._secret, webhook_id, body, now=time.time())}
         headers["content-type"] = "application/json"
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._client.post(
                     url, content=body, headers=headers, follow_redirects=False
                 )
-        except (httpx.TransportError, TimeoutError) as error:
+        # A redirect is read although it is not followed, and may be to what is no URL at all.
+        except (httpx.TransportError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:
             log.info("callback did not get through: %s", type(error).__name__)
             return None
 

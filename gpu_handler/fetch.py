@@ -94,7 +94,8 @@ class Fetcher(Struct, frozen=True, kw_only=True):
                 return await self._follow(client, url)
         except TimeoutError:
             raise FetchError("URL_UNREACHABLE", "The image took too long to arrive.") from None
-        except httpx.HTTPError as error:
+        # httpx reads a redirect although we follow it ourselves: what is no URL raises the others.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             message = f"The image could not be fetched ({type(error).__name__})."
             raise FetchError("URL_UNREACHABLE", message) from error
 

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from gpu_handler.backends.base import Edges
 from gpu_handler.backends.choice import BackendChoice
-from shared.environment import Environment, SettingsError
+from shared.environment import Environment, Mode, SettingsError
 
 SECRETS = frozenset({"storage_access_key", "storage_secret_key", "callback_secret", "hf_token"})
 
@@ -55,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     or a folder, `inpaint_model` a file, both None where none was given.
     """
 
+    mode: Mode = Mode.DEVELOPMENT
     storage_s3_endpoint: str
     storage_access_key: str
     storage_secret_key: str
@@ -81,7 +82,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read every setting. Raises SettingsError for the first that does not fit."""
         env = Environment(environ)
-        return cls(
+        settings = cls(
+            mode=env.mode(),
             storage_s3_endpoint=env.url("STORAGE_S3_ENDPOINT"),
             storage_access_key=env.text("STORAGE_ACCESS_KEY"),
             storage_secret_key=env.text("STORAGE_SECRET_KEY"),
@@ -104,6 +106,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             inpaint_model=_path(env, "INPAINT_MODEL"),
             allow_private_image_urls=env.flag("ALLOW_PRIVATE_IMAGE_URLS"),
         )
+        if settings.mode is Mode.PRODUCTION:
+            _refuse_development(settings)
+        return settings
 
     def __repr__(self) -> str:
         shown = (
@@ -111,6 +116,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             for name, value in structs.asdict(self).items()
         )
         return f"Settings({', '.join(shown)})"
+
+
+def _refuse_development(settings: Settings) -> None:
+    """Photos travel encrypted, and nothing that is signed goes to whom a message names."""
+    if not settings.storage_s3_endpoint.startswith("https://"):
+        raise SettingsError("STORAGE_S3_ENDPOINT", "must be https with ENV=production")
+    if not settings.callback_allowed_hosts:
+        raise SettingsError("CALLBACK_ALLOWED_HOSTS", "must be set with ENV=production")
+    if settings.allow_private_image_urls:
+        raise SettingsError("ALLOW_PRIVATE_IMAGE_URLS", "must be false with ENV=production")
 
 
 def _hosts(env: Environment) -> frozenset[str]:

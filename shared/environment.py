@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from shared.signing import signing_key
@@ -10,6 +11,13 @@ MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as its hash."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class Mode(StrEnum):
+    """What ENV may say; whatever else it says, a misspelt production too, is refused."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
 
 
 class SettingsError(Exception):
@@ -112,6 +120,9 @@ class Environment:
             raise SettingsError(name, f"must be one of {', '.join(allowed)}, not {value!r}")
         return value
 
+    def mode(self) -> Mode:
+        return Mode(self.choice("ENV", Mode.DEVELOPMENT, tuple(Mode)))
+
     def log_level(self, name: str = "LOG_LEVEL") -> str:
         return self.choice(name, "INFO", LOG_LEVELS, str.upper)
 
@@ -125,6 +136,11 @@ class Environment:
     def origin(self, name: str) -> str:
         """Scheme, host and port alone."""
         return check_origin(name, self.text(name).rstrip("/"))
+
+
+def means_production(env: str) -> bool:
+    """Whether who wrote that into ENV meant production; for what must never run there."""
+    return env.strip().lower() in {Mode.PRODUCTION, "prod"}
 
 
 def check_origin(name: str, value: str) -> str:

@@ -1,8 +1,9 @@
 """What crosses between the API and the GPU handler: the job message, the callback, the summary."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.rules import ConceptRule
 
@@ -10,6 +11,10 @@ SCHEMA_VERSION = 1
 
 MAX_INPUT_BYTES = 40 * 1024 * 1024
 """Of one photo: a 100 megapixel JPEG fits, and a worker can hold several."""
+
+
+ConceptName = Annotated[str, Meta(pattern="[^ _]", max_length=200)]
+"""One that `shared.keys` makes a key of; checked where a message is read."""
 
 
 class ItemStatus(StrEnum):
@@ -33,11 +38,13 @@ class ItemMessage(Struct, frozen=True):
     input_etag: str | None = None
 
 
-class JobMessage(Struct, frozen=True):
+class JobMessage(Struct, frozen=True, omit_defaults=True):
     """The `input` of a Runpod request. Nothing in it is secret.
 
     `concepts` holds resolved values: a material id, a hex colour or canonical tone parameters.
     `idempotency_prefix` is the job id; an item's key is `{prefix}:{idx}:attempt{attempt}`.
+    `request_id` is that of the call that executed the job, `traceparent` the dispatch's, as W3C
+    writes it: they join log lines and traces, and go back with every callback.
     """
 
     schema_version: int
@@ -52,6 +59,8 @@ class JobMessage(Struct, frozen=True):
     callback_url: str
     idempotency_prefix: str
     batch_concurrency: int
+    request_id: str | None = None
+    traceparent: str | None = None
 
 
 class ItemError(Struct, frozen=True):
@@ -82,7 +91,7 @@ class ItemReport(Struct, frozen=True):
     width: int
     height: int
     instances: dict[str, int] = {}
-    masks: list[str] = []
+    masks: list[ConceptName] = []
     protected_pixels: int = 0
     protected_pixels_changed: int = 0
     max_abs_diff_in_protect: int = 0

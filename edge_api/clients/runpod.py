@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -127,10 +128,12 @@ class RunpodClient:
 
     async def status(self, endpoint_id: str, runpod_job_id: str) -> RunpodJob:
         """GET /status. Raises RunpodForgotten after Runpod's retention of 30 minutes."""
-        return await self._call("GET", f"/{endpoint_id}/status/{runpod_job_id}", RunpodJob)
+        return await self._call(
+            "GET", f"/{endpoint_id}/status/{_segment(runpod_job_id)}", RunpodJob
+        )
 
     async def cancel(self, endpoint_id: str, runpod_job_id: str) -> None:
-        await self._call("POST", f"/{endpoint_id}/cancel/{runpod_job_id}", RunpodJob)
+        await self._call("POST", f"/{endpoint_id}/cancel/{_segment(runpod_job_id)}", RunpodJob)
 
     async def workers(self, endpoint_id: str) -> Workers:
         """GET /health."""
@@ -146,13 +149,19 @@ class RunpodClient:
             response = await self._http.request(method, path, content=content, headers=headers)
         except _NEVER_SENT as error:
             raise RunpodTransient(f"{method} failed: {type(error).__name__}") from error
-        except httpx.HTTPError as error:
+        # The others: httpx reads a redirect that it does not follow, and it is to no URL at all.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise RunpodAmbiguous(f"{method} failed: {type(error).__name__}") from error
         _check(method, response.status_code)
         try:
             return msgspec.json.decode(response.content, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RunpodAmbiguous(f"{method} answered something else than documented") from error
+
+
+def _segment(runpod_job_id: str) -> str:
+    """It may be what a worker told: one segment of a path whatever it holds, never `..`."""
+    return quote(runpod_job_id, safe="").replace(".", "%2E")
 
 
 def _check(method: str, status: int) -> None:

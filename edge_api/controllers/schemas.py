@@ -14,7 +14,7 @@ from shared.messages import ItemReport, ItemWarning
 from shared.rules import ConceptRule, RequestedRule, RuleWarning
 
 # PostgreSQL has no NUL in text.
-_PLAIN = r"^[^\x00]*\Z"
+_PLAIN = r"^[^\x00]*$"
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PLAIN)]
 Concepts = Annotated[
     dict[str, RequestedRule],
@@ -258,7 +258,7 @@ class ExecuteBody(Struct, frozen=True):
 
     concepts: Concepts | None = None
     protect: Protect | None = None
-    rule_id: str | None = None
+    rule_id: Annotated[str, Meta(pattern=_PLAIN)] | None = None
     output_template: str | None = None
     protect_defaults: bool | None = None
 

@@ -1,5 +1,6 @@
 """News from the handler about one item: verified, fenced, written once."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -23,9 +24,13 @@ from edge_api.settings import Secret
 from edge_api.storage.database import Database
 from edge_api.storage.dispatches import find_dispatch, last_attempt, record_life
 from edge_api.storage.jobs import find_job
+from shared.logs import also_log
 from shared.messages import ItemResult
 from shared.rules import Problem
 from shared.signing import InvalidSignature, verify
+
+# Theirs are like `5c0a2f4e-9d1b-4c57-8a3e-6f0b2d7c1e94-u1`.
+_RUNPOD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class Callbacks:
@@ -62,14 +67,21 @@ class Callbacks:
         except InvalidSignature as error:
             raise CallbackUnauthorized(str(error)) from error
         result = _parse(body)
+        also_log(dispatch_id=result.dispatch_id, attempt=result.attempt)
         return await self._database.write(apply_callback, job_id, result, self._policy, time.time())
 
 
 def _parse(body: bytes) -> ItemResult:
     try:
-        return msgspec.json.decode(body, type=ItemResult)
+        result = msgspec.json.decode(body, type=ItemResult)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest([Problem("body", str(error))]) from error
+    # It becomes part of a path that is called with our key.
+    if _RUNPOD_ID.fullmatch(result.runpod_job_id) is None:
+        raise InvalidRequest([Problem("runpod_job_id", "is not an id as Runpod makes them")])
+    if "\0" in result.dispatch_id:  # PostgreSQL has no NUL in text
+        raise InvalidRequest([Problem("dispatch_id", "is not an id")])
+    return result
 
 
 def apply_callback(

@@ -15,6 +15,7 @@ from infra.local.running import Running
 from infra.local.secret_store import UnreadableSecrets
 from infra.local.services import Service, Wishes, local_services
 from infra.local.site import Site, UnusableAddress, choose_site
+from shared.environment import means_production
 
 STAGE_TIMEOUT_S = 60.0
 POLL_SECONDS = 0.1
@@ -49,7 +50,7 @@ class Stack:
     ) -> None:
         """Starts nothing yet, but takes hold of the folder. Raises StackError."""
         environ = os.environ if environ is None else environ
-        if environ.get("ENV") == "production":
+        if means_production(environ.get("ENV", "")):
             raise StackError("ENV: the local stack is not for production")
         self._folder = DataFolder(data_dir)
         try:

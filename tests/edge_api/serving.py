@@ -9,12 +9,16 @@ from contextlib import contextmanager
 import uvicorn
 from litestar import Litestar
 
+from edge_api.serving import BoundedHeads
+
 
 @contextmanager
 def serve(app: Litestar) -> Generator[str]:
     """The address of `app`, for as long as the context lasts."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on")
+        config = uvicorn.Config(
+            app, http=BoundedHeads, log_config=None, access_log=False, ws="none", lifespan="on"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -224,3 +224,16 @@ def test_callback_url_of_an_allowed_host_passes(url: str) -> None:
 
 def test_any_host_passes_where_none_is_listed() -> None:
     check_callback_url("http://127.0.0.1:8787/jobs/1/callback", frozenset())
+
+
+def test_where_it_must_be_encrypted_nothing_goes_over_plain_http() -> None:
+    hosts = frozenset({"api.example.com"})
+    check_callback_url("https://api.example.com/x", hosts, encrypted=True)
+    with pytest.raises(CallbackUrlRefused, match="https"):
+        check_callback_url("http://api.example.com/x", hosts, encrypted=True)
+
+
+@pytest.mark.parametrize("location", ["javascript:alert(1)", "data:,x", "https://xn--/"])
+def test_redirect_to_what_is_no_url_is_no_crash(location: str) -> None:
+    with api(lambda n: (302, {"location": location})) as (url, _):
+        assert send(url) is Delivery.GIVEN_UP

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu_handler.settings import CompileChoice, DeviceChoice, DtypeChoice, SegmenterChoice, Settings
-from shared.environment import SettingsError
+from shared.environment import Mode, SettingsError
 
 GIVEN = {
     "STORAGE_S3_ENDPOINT": "https://account.r2.cloudflarestorage.com/",
@@ -67,6 +67,30 @@ def test_every_setting_can_be_given() -> None:
     assert settings.allow_private_image_urls is True
 
 
+PRODUCTION = {**GIVEN, "ENV": "production", "CALLBACK_ALLOWED_HOSTS": "api.example.com"}
+
+
+def test_production_is_said_by_env_and_by_nothing_else() -> None:
+    assert Settings.from_env(GIVEN).mode is Mode.DEVELOPMENT
+    assert Settings.from_env({**GIVEN, "ENV": "development"}).mode is Mode.DEVELOPMENT
+    assert Settings.from_env(PRODUCTION).mode is Mode.PRODUCTION
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STORAGE_S3_ENDPOINT", "http://account.r2.cloudflarestorage.com"),
+        ("CALLBACK_ALLOWED_HOSTS", ""),
+        ("CALLBACK_ALLOWED_HOSTS", " , "),
+        ("ALLOW_PRIVATE_IMAGE_URLS", "true"),
+    ],
+)
+def test_production_refuses_what_is_for_development(name: str, value: str) -> None:
+    assert Settings.from_env({**PRODUCTION, "ENV": "development", name: value})
+    with pytest.raises(SettingsError, match=f"^{name}: .*ENV=production$"):
+        Settings.from_env({**PRODUCTION, name: value})
+
+
 @pytest.mark.parametrize("name", GIVEN)
 @pytest.mark.parametrize("value", [None, "", "   "])
 def test_missing_setting_is_named(name: str, value: str | None) -> None:
@@ -96,6 +120,8 @@ def test_missing_setting_is_named(name: str, value: str | None) -> None:
         ("CALLBACK_TIMEOUT_SEC", "nan"),
         ("CALLBACK_TIMEOUT_SEC", "1h"),
         ("CALLBACK_ALLOWED_HOSTS", "https://api.example.com"),
+        ("ENV", "prod"),
+        ("ENV", "PRODUCTION"),
         ("ADAPTER", "modal"),
         ("LOG_LEVEL", "LOUD"),
         ("SEGMENTER", "sam2"),

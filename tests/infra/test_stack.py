@@ -208,8 +208,9 @@ def test_a_folder_belongs_to_one_stack_at_a_time(tmp_path: Path) -> None:
 
 
 def test_what_a_stack_refuses(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="ENV: the local stack is not for production"):
-        Stack(tmp_path, environ={"ENV": "production"})
+    for env in ("production", " Production", "PROD"):
+        with pytest.raises(StackError, match="ENV: the local stack is not for production"):
+            Stack(tmp_path, environ={"ENV": env})
     with pytest.raises(StackError, match="host: name this machine's own address"):
         Stack(tmp_path, host="0.0.0.0")
     with pytest.raises(StackError, match=r"cannot listen on 192\.0\.2\.1"):

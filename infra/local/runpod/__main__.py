@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from infra.local.runpod.emulator import Emulator
 from infra.local.runpod.serving import EmulatorServer, listen
 from infra.local.runpod.settings import RunpodSettings
+from shared.environment import means_production
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -35,7 +36,7 @@ def main() -> int:
 
 def _settings(options: argparse.Namespace, environ: Mapping[str, str]) -> RunpodSettings:
     """Raises ValueError, with one line that names what is wrong."""
-    if environ.get("ENV") == "production":
+    if means_production(environ.get("ENV", "")):
         raise ValueError("ENV: the emulator is not for production")
     if options.host not in LOOPBACK:
         raise ValueError(f"--host: the emulator serves this machine only, not {options.host}")

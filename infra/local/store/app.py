@@ -21,6 +21,7 @@ from infra.local.store.index import ExpectationFailed
 from infra.local.store.refusals import Refusal, S3Error
 from infra.local.store.shelf import Shelf
 from infra.local.store.sigv4 import Credentials, verify
+from shared.environment import means_production
 
 _logger = logging.getLogger("infra.local.store")
 
@@ -43,7 +44,7 @@ def create_store(
     `clock` gives Unix seconds. Raises `RefusedInProduction`, `shelf.AlreadyServed` where another
     process serves the folder, ValueError for an empty credential or an impossible bucket name.
     """
-    if environment.strip().lower() in ("production", "prod"):
+    if means_production(environment):
         raise RefusedInProduction("the embedded object store does not run in production")
     if not access_key or not secret_key:
         raise ValueError("the object store needs an access key and a secret key")

@@ -25,6 +25,7 @@ def start(tmp_path: Path, env: dict[str, str], *arguments: str) -> Child:
     ("env", "arguments", "reason"),
     [
         ({**KEYS, "ENV": "production"}, [], "ENV: the emulator is not for production"),
+        ({**KEYS, "ENV": " PROD"}, [], "ENV: the emulator is not for production"),
         ({"RUNPOD_API_KEY": API_KEY}, [], "RUNPOD_WORKER_KEY: is not set"),
         (KEYS, ["--host", "0.0.0.0"], "--host: the emulator serves this machine only"),
     ],
