@@ -9,14 +9,16 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span as OtelSpan
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from edge_api.telemetry import Attributes, Headers, Span, words
+from edge_api.telemetry import Attributes, Headers, Span
 from shared.logs import log_context
 
 PATIENCE = 5.0
 """Seconds that a service which ends waits for a collector."""
+
+_W3C = TraceContextTextMapPropagator()
 
 
 def export() -> SpanProcessor:
@@ -36,11 +38,10 @@ class OpenTelemetry:
         )
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("edge_api", version)
-        self._w3c = TraceContextTextMapPropagator()
 
     @contextmanager
     def serve(self, name: str, headers: Headers) -> Generator[Span]:
-        caller = self._w3c.extract(headers)
+        caller = _W3C.extract(headers)
         # What an exception says is for the log alone: a collector is another's house.
         with (
             self._tracer.start_as_current_span(
@@ -65,7 +66,7 @@ class OpenTelemetry:
                 record_exception=False,
                 set_status_on_exception=False,
             ) as span,
-            log_context(trace_id=_trace_id(span), **words(ids)),
+            log_context(trace_id=_trace_id(span), **ids),
             _failing(span),
         ):
             yield RecordedSpan(span)
@@ -80,6 +81,12 @@ class OpenTelemetry:
 class RecordedSpan:
     def __init__(self, span: OtelSpan) -> None:
         self._span = span
+
+    @property
+    def traceparent(self) -> str | None:
+        carrier = dict[str, str]()
+        _W3C.inject(carrier, set_span_in_context(self._span))
+        return carrier.get("traceparent")
 
     def rename(self, name: str) -> None:
         self._span.update_name(name)

@@ -16,7 +16,13 @@ Attributes = Mapping[str, str | int]
 
 
 class Span(Protocol):
-    """What is being done. Attributes hold ids and words, never a secret or a query string."""
+    """What is being done. Attributes hold ids and words, never a secret or a query string.
+
+    `traceparent` is W3C's header for who goes on with it elsewhere; None where nothing is traced.
+    """
+
+    @property
+    def traceparent(self) -> str | None: ...
 
     def rename(self, name: str) -> None: ...
 
@@ -42,6 +48,8 @@ class Tracing(Protocol):
 
 
 class NoSpan:
+    traceparent: str | None = None
+
     def rename(self, name: str) -> None: ...
 
     def note(self, attributes: Attributes) -> None: ...
@@ -58,15 +66,10 @@ class Untraced:
 
     @contextmanager
     def work(self, name: str, **ids: str | int) -> Generator[Span]:
-        with log_context(**words(ids)):
+        with log_context(**ids):
             yield _NO_SPAN
 
     def close(self) -> None: ...
-
-
-def words(ids: Attributes) -> dict[str, str]:
-    """Those that log lines carry; numbers are written where they mean something."""
-    return {name: value for name, value in ids.items() if isinstance(value, str)}
 
 
 _NO_SPAN = NoSpan()

@@ -18,6 +18,7 @@ from gpu_handler import console
 from gpu_handler.backends.choice import TorchMissing, choose_backends, gpu_in_use
 from gpu_handler.callback import CallbackClient
 from gpu_handler.fetch import Fetcher
+from gpu_handler.ids import ids_of
 from gpu_handler.inpainting.base import Inpainter, InpainterError
 from gpu_handler.inputs import InlineRequest, InputRefused, invalid, read_input
 from gpu_handler.pipeline.brushwork import Brushwork
@@ -28,7 +29,7 @@ from gpu_handler.segment.base import Segmenter
 from gpu_handler.segment.choice import choose_engine
 from gpu_handler.settings import DeviceChoice, Settings
 from gpu_handler.shutdown import ShutdownHook
-from shared.environment import SettingsError
+from shared.environment import Mode, SettingsError
 from shared.logs import configure_logs, log_context
 from shared.messages import JobMessage
 from shared.objects import ObjectStore
@@ -60,7 +61,7 @@ def make_handler(
 
     async def handler(job: Mapping[str, object]) -> Answer:
         request_id = str(job.get("id", ""))
-        with log_context(request_id=request_id):
+        with log_context(runpod_job_id=request_id, **ids_of(job.get("input"))):
             told = await _answer_or_error(worker, fetcher, request_id, job.get("input"))
             if worker.device.lost:
                 told |= await _refresh(worker)
@@ -98,8 +99,7 @@ async def _refresh(worker: Worker) -> Answer:
 async def _answer(worker: Worker, fetcher: Fetcher, request_id: str, payload: object) -> Answer:
     match read_input(payload):
         case JobMessage() as message:
-            with log_context(job_id=message.job_id):
-                return await _run_job(worker, message, request_id)
+            return await _run_job(worker, message, request_id)
         case InlineRequest() as request:
             return msgspec.to_builtins(await console.answer(worker, fetcher, request))
 
@@ -138,6 +138,7 @@ def build_worker(settings: Settings, engine: Segmenter, brushwork: Brushwork) ->
         settings.callback_secret,
         timeout=settings.callback_timeout_sec,
         allowed_hosts=settings.callback_allowed_hosts,
+        encrypted=settings.mode is Mode.PRODUCTION,
     )
     return Worker(
         engine,

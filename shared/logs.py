@@ -2,13 +2,19 @@
 
 import json
 import logging
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
-_context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never changed in place
+Fields = dict[str, str | int]
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+"""What may stand in `X-Request-Id`: any other is replaced, since it goes into lines and headers."""
+
+_context: ContextVar[Fields] = ContextVar("log_context", default={})  # noqa: B039 - never changed in place
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 # At INFO they write whole URLs, of which a query string may be a secret.
@@ -16,7 +22,7 @@ _CHATTY = ("httpx", "httpcore", "botocore", "boto3", "urllib3", "s3transfer", "a
 
 
 @contextmanager
-def log_context(**fields: str) -> Generator[None]:
+def log_context(**fields: str | int) -> Generator[None]:
     """Add `fields` to every line logged inside, in tasks and threads begun there as well."""
     token = _context.set({**_context.get(), **fields})
     try:
@@ -25,9 +31,18 @@ def log_context(**fields: str) -> Generator[None]:
         _context.reset(token)
 
 
+def also_log(**fields: str | int) -> None:
+    """Add what became known only now to the surrounding `log_context`, until that ends.
+
+    Called in the task that opened it: what a task or thread begun inside adds is its own.
+    """
+    _context.set({**_context.get(), **fields})
+
+
 def logged_as(field: str) -> str | None:
     """What the surrounding `log_context` gave for a field."""
-    return _context.get().get(field)
+    value = _context.get().get(field)
+    return None if value is None else str(value)
 
 
 class JsonLines(logging.Formatter):

@@ -33,6 +33,7 @@ from edge_api.services.idempotency import Claim
 from edge_api.services.jobs import ExecuteRequest
 from edge_api.services.links import DownloadLink
 from edge_api.storage.jobs import Item, ItemState, Job
+from shared.logs import also_log
 
 CURSOR = r"^job_[0-9a-f]{32}$"
 
@@ -69,6 +70,7 @@ class JobController(Controller):
         job_id = claim.result or await services.jobs.create(
             request.user, data.preset, data.item_count, claim
         )
+        also_log(job_id=job_id)
         links = await services.links.uploads(request.user, job_id, range(data.item_count))
         return ok(
             JobCreated(

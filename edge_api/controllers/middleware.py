@@ -11,11 +11,11 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from edge_api.services.counters import Counters
 from edge_api.storage.rate_limits import Rate
 from edge_api.telemetry import UNTRACED, Span, Tracing
-from shared.logs import log_context
+from shared.logs import REQUEST_ID, log_context
 
 logger = logging.getLogger("edge_api.access")
 
-_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
+_JOB = re.compile(r"/jobs/([A-Za-z0-9_-]{1,64})(?:/|$)")
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -74,7 +74,7 @@ class RequestLog:
         tracing = UNTRACED if scope["path"].startswith(_PROBES) else self._tracing
         with (
             self._counters.in_progress.track_inprogress(),
-            log_context(request_id=identifier),
+            log_context(request_id=identifier, **_job(scope)),
             tracing.serve(scope["method"], _trace(scope)) as span,
         ):
             status = await self._logged(scope, receive, send, identifier)
@@ -111,7 +111,6 @@ class RequestLog:
                     "status": status,
                     "ms": round(seconds * 1000, 1),
                     "user_id": scope.get("user"),
-                    **_job(scope),
                 },
             )
         return status
@@ -130,14 +129,17 @@ class RequestLog:
 
 
 def _identify(scope: HTTPScope) -> str:
-    sent = dict(scope["headers"]).get(b"x-request-id", b"")
-    return sent.decode() if _ACCEPTED_ID.fullmatch(sent) else secrets.token_hex(16)
+    sent = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    return sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
 
 
 def _job(scope: HTTPScope) -> dict[str, str]:
-    """What joins a request with the dispatches of a job and with the handler's lines."""
-    job_id = scope.get("path_params", {}).get("job_id")
-    return {} if job_id is None else {"job_id": str(job_id)}
+    """What joins a request with the dispatches of a job and with the handler's lines.
+
+    From the path itself: lines of before a route is found are the job's as well.
+    """
+    found = _JOB.match(scope["path"])
+    return {} if found is None else {"job_id": found[1]}
 
 
 def _trace(scope: HTTPScope) -> dict[str, str]:

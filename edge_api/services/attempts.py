@@ -108,9 +108,7 @@ def apply_output(
     try:
         items = msgspec.json.decode(output, type=JobSummary).items
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        logger.warning(
-            "output is no summary", extra={"dispatch_id": dispatch.id, "reason": str(error)}
-        )
+        logger.warning("output is no summary", extra={**dispatch.ids, "reason": str(error)})
         return
     job = find_job(connection, dispatch.job_id)
     for result in items:
@@ -118,7 +116,7 @@ def apply_output(
             try:
                 check_keys(job, result)
             except CallbackUnauthorized as error:
-                logger.warning(str(error), extra={"dispatch_id": dispatch.id})
+                logger.warning(str(error), extra=dispatch.ids)
             else:
                 last = policy.last_chance(dispatch)
                 record_result(connection, job.id, result, now, last_chance=last)
@@ -189,6 +187,7 @@ def _follow(
             now,
             tries=dispatch.tries if strikes == dispatch.strikes else 0,
             strikes=strikes,
+            request_id=dispatch.request_id,
         )
     else:
         insert_dead_letter(
@@ -201,12 +200,7 @@ def _follow(
 def _log_lost(dispatch: Dispatch, reason: str, again: bool) -> None:
     logger.warning(
         "attempt lost" if again else "job given up",
-        extra={
-            "job_id": dispatch.job_id,
-            "dispatch_id": dispatch.id,
-            "attempt": dispatch.attempt,
-            "reason": reason,
-        },
+        extra={**dispatch.ids, "reason": reason},
     )
 
 

@@ -76,14 +76,13 @@ class Dispatcher:
         return claim_new(connection, self._endpoint, now, self._patience.submit, limit)
 
     async def _submit(self, dispatch: Dispatch) -> None:
-        ids = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "attempt": dispatch.attempt}
-        with self._tracing.work("dispatch submit", **ids) as span:
-            outcome = await self._hand_over(dispatch)
+        with self._tracing.work("dispatch submit", **dispatch.ids) as span:
+            outcome = await self._hand_over(dispatch, span.traceparent)
             self._counters.count_submit(outcome)
             span.note({"palette.outcome": outcome})
 
-    async def _hand_over(self, dispatch: Dispatch) -> Submit:
-        message = await self._database.read(build_message, dispatch, self._settings)
+    async def _hand_over(self, dispatch: Dispatch, traceparent: str | None) -> Submit:
+        message = await self._database.read(build_message, dispatch, self._settings, traceparent)
         if message is None:
             await self._database.write(move, dispatch.id, IN_DOUBT, DispatchState.ENDED)
             return Submit.NEEDLESS
@@ -102,15 +101,7 @@ class Dispatcher:
         ):
             await self._withdraw(runpod_job_id)  # its account was erased meanwhile
             return Submit.SUBMITTED
-        logger.info(
-            "job dispatched",
-            extra={
-                "job_id": dispatch.job_id,
-                "dispatch_id": dispatch.id,
-                "attempt": dispatch.attempt,
-                "runpod_job_id": runpod_job_id,
-            },
-        )
+        logger.info("job dispatched", extra={"runpod_job_id": runpod_job_id})
         return Submit.SUBMITTED
 
     async def _withdraw(self, runpod_job_id: str) -> None:
@@ -121,7 +112,10 @@ class Dispatcher:
 
 
 def build_message(
-    connection: Connection, dispatch: Dispatch, settings: Settings
+    connection: Connection,
+    dispatch: Dispatch,
+    settings: Settings,
+    traceparent: str | None = None,
 ) -> JobMessage | None:
     """The message for the items still missing; None where the job needs no worker any more."""
     job = find_job(connection, dispatch.job_id)
@@ -150,6 +144,8 @@ def build_message(
         callback_url=f"{settings.public_url}/jobs/{job.id}/callback",
         idempotency_prefix=job.id,
         batch_concurrency=settings.batch_concurrency,
+        request_id=dispatch.request_id,
+        traceparent=traceparent,
     )
 
 
@@ -178,8 +174,7 @@ def refuse_dispatch(
 ) -> Submit:
     """Try again later, wait for a sign of life, or give up and refund where neither can help."""
     text = str(error)
-    extra = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "reason": text}
-    logger.warning("dispatch refused", extra=extra)
+    logger.warning("dispatch refused", extra={**dispatch.ids, "reason": text})
     after_failure(connection, endpoint_id, error, patience.breaker, now)
     if isinstance(error, RunpodAmbiguous):
         record_uncertain(connection, dispatch.id, text, now + patience.uncertain)

@@ -53,6 +53,7 @@ from edge_api.storage.ledger import Kind, move_credits
 from edge_api.storage.rules import find_rule
 from edge_api.storage.users import find_user, take_job_slot
 from shared.keys import input_prefix
+from shared.logs import logged_as
 from shared.objects import ObjectInfo, StorageUnavailable
 from shared.presets import Preset, UnknownTemplate
 from shared.rules import (
@@ -249,7 +250,9 @@ def execute_job(
     execution = _plan(connection, job, request, request_hash)
     queued = queue_job(connection, job_id, execution, now)
     assert queued is not None, "the row is locked"
-    insert_dispatch(connection, new_id("dispatch"), job_id, 1, now)
+    insert_dispatch(
+        connection, new_id("dispatch"), job_id, 1, now, request_id=logged_as("request_id")
+    )
     return queued
 
 

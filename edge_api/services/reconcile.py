@@ -68,8 +68,7 @@ class Reconciler:
         return len(claimed) == BATCH
 
     async def _look(self, dispatch: Dispatch) -> None:
-        ids = {"job_id": dispatch.job_id, "dispatch_id": dispatch.id, "attempt": dispatch.attempt}
-        with self._tracing.work("reconcile look", **ids) as span:
+        with self._tracing.work("reconcile look", **dispatch.ids) as span:
             span.note({"palette.state": dispatch.state})
             self._counters.count_lost(await self._see_to(dispatch))
 
@@ -89,9 +88,7 @@ class Reconciler:
                 retry_or_abandon, dispatch, "forgotten", self._policy, time.time()
             )
         except RunpodError as error:
-            logger.warning(
-                "status unknown", extra={"dispatch_id": dispatch.id, "reason": str(error)}
-            )
+            logger.warning("status unknown", extra={"reason": str(error)})
             later = time.time() + pause(dispatch, time.time())
             await self._database.write(postpone, dispatch.id, later)
             await self._database.write(postpone_cancel, dispatch.id, later)
@@ -145,7 +142,7 @@ class Reconciler:
         try:
             await self._runpod.cancel(dispatch.endpoint_id, dispatch.runpod_job_id)
         except RunpodForgotten:
-            logger.info("nothing left to cancel", extra={"dispatch_id": dispatch.id})
+            logger.info("nothing left to cancel")
 
 
 def end_overdue(

@@ -34,7 +34,7 @@ class Dispatch(Struct, frozen=True):
     """`tries` counts submits of the job's work, `strikes` the attempts whose worker was lost.
 
     `begun_at` is the first sign of life of a worker, `lease_until` when the attempt counts as lost
-    without another; both in Unix seconds.
+    without another; both in Unix seconds. `request_id` is that of the call that executed the job.
     """
 
     id: str
@@ -48,6 +48,13 @@ class Dispatch(Struct, frozen=True):
     submitted_at: float | None
     begun_at: float | None
     lease_until: float | None
+    request_id: str | None = None
+
+    @property
+    def ids(self) -> dict[str, str | int]:
+        """What its log lines and spans carry."""
+        origin = {} if self.request_id is None else {"request_id": self.request_id}
+        return {"job_id": self.job_id, "dispatch_id": self.id, "attempt": self.attempt, **origin}
 
 
 _COLUMNS = [dispatches.c[name] for name in Dispatch.__struct_fields__]
@@ -62,6 +69,7 @@ def insert_dispatch(
     *,
     tries: int = 0,
     strikes: int = 0,
+    request_id: str | None = None,
 ) -> None:
     connection.execute(
         insert(dispatches).values(
@@ -73,6 +81,7 @@ def insert_dispatch(
             strikes=strikes,
             next_at=now,
             created_at=now,
+            request_id=request_id,
         )
     )
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from contextvars import copy_context
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, create_engine, event
@@ -36,11 +37,14 @@ class SqliteDatabase:
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        # The context carries the job's ids into the log lines of the thread.
         def run() -> T:
             with _trouble_told(), self._engine.begin() as connection:
                 return fn(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writer, copy_context().run, run
+        )
 
     async def read(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -49,7 +53,9 @@ class SqliteDatabase:
             with _trouble_told(), self._reads.connect() as connection:
                 return fn(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, copy_context().run, run
+        )
 
     async def glance(self, queries: Sequence[Query], values: Mapping[str, object]) -> list[Rows]:
         statements = [self._prepared.bind(query, values) for query in queries]

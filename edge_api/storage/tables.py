@@ -127,6 +127,8 @@ dispatches = Table(
     Column("strikes", Integer, nullable=False, server_default="0"),
     Column("lease_until", Float, nullable=True),
     Column("begun_at", Float, nullable=True),
+    # Of the call that executed the job: it joins log lines of every attempt.
+    Column("request_id", String(128), nullable=True),
     UniqueConstraint("job_id", "attempt"),
     CheckConstraint(
         "state IN ('new', 'submitting', 'uncertain', 'submitted', 'canceling', 'superseded',"

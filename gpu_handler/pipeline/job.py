@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from gpu_handler.callback import CallbackUrlRefused, Superseded
+from gpu_handler.ids import origin
 from gpu_handler.pipeline.item import OpenJob, process
 from gpu_handler.pipeline.plan import Plan, PlanRefused, make_plan
 from gpu_handler.pipeline.stopping import StopReason, StopSign
@@ -81,7 +82,8 @@ class JobRun:
 
     async def _report(self, result: ItemResult) -> None:
         try:
-            await self._worker.callbacks.send(self._message.callback_url, result)
+            message = self._message
+            await self._worker.callbacks.send(message.callback_url, result, origin(message))
         except Superseded as news:
             log.warning("job stopped: %s", news)
             self.stop(StopReason.SUPERSEDED)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gpu_handler.imaging.color import linear_to_oklab, srgb_to_linear
 from infra.client import RuleAction
+from infra.local.stack import Stack
 from infra.samples import Sample, encode_jpeg
 from tests.e2e.conftest import Phone, photos_of, read_image
 
@@ -32,7 +33,7 @@ def overlap(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
 
 
 @pytest.mark.parametrize("preset", ["interior", "seller"])
-def test_an_album_comes_back_painted_and_protected(phone: Phone, preset: str) -> None:
+def test_an_album_comes_back_painted_and_protected(stack: Stack, phone: Phone, preset: str) -> None:
     samples = photos_of(preset, 0.5)
     photos = [encode_jpeg(sample) for sample in samples]
     concept = SURFACE[preset]
@@ -43,6 +44,7 @@ def test_an_album_comes_back_painted_and_protected(phone: Phone, preset: str) ->
     assert phone.client.me().credits == 10 - len(samples)
     for idx, (sample, photo) in enumerate(zip(samples, photos, strict=True)):
         check_photo(phone, job.job_id, idx, sample, photo, concept)
+    check_lines(stack, job.job_id)
 
 
 def check_photo(
@@ -76,6 +78,29 @@ def check_photo(
     check_instances(phone.client.download(detail.instances_url), concept)
     check_nothing_private(phone.client.download(detail.output_url))
     check_nothing_private(phone.client.download(detail.preview_url))
+
+
+def check_lines(stack: Stack, job_id: str) -> None:
+    """The job's id finds its whole story, and each line of its one attempt names that too."""
+    api, worker = (lines_of(stack, name, job_id) for name in ("api", "worker"))
+    (dispatched,) = [line for line in api if line["message"] == "job dispatched"]
+    begun = [line for line in worker if line["message"].startswith("job begins")]
+    told = [line for line in api if line.get("path") == f"/jobs/{job_id}/callback"]
+    assert begun
+    assert told
+    (executed,) = [line for line in api if line.get("path") == f"/jobs/{job_id}/execute"]
+    assert dispatched["request_id"] == executed["request_id"]
+    for line in (*worker, *told):
+        for name in ("dispatch_id", "attempt", "request_id"):
+            assert line[name] == dispatched[name], line["message"]
+    assert {line["runpod_job_id"] for line in worker} == {dispatched["runpod_job_id"]}
+
+
+def lines_of(stack: Stack, name: str, job_id: str) -> list[dict[str, Any]]:
+    written = (stack.log_dir / f"{name}.log").read_text().splitlines()
+    texts = [line.partition(" | ")[2] for line in written if job_id in line]
+    lines = [msgspec.json.decode(text) for text in texts if text.startswith("{")]
+    return [line for line in lines if line.get("job_id") == job_id]
 
 
 def check_instances(body: bytes, concept: str) -> None:

@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -28,8 +29,8 @@ from shared.logs import JsonLines
 from shared.messages import JobMessage
 from tests.edge_api.conftest import EAGER, StartService
 from tests.edge_api.runpod_double import PATIENCE
-from tests.edge_api.service import environment
-from tests.gpu_handler.conftest import Lab
+from tests.edge_api.service import Service, environment
+from tests.gpu_handler.conftest import SECRET, Lab, RecordingApi
 
 Json = dict[str, Any]
 
@@ -180,6 +181,13 @@ def test_spans_of_a_job_s_whole_way(
     service.change("UPDATE dispatches SET next_at = 0")
     look = collector.wait_for("reconcile look")
     assert look["palette.dispatch_id"] == message["dispatch_id"]
+    # The handler sends it back with its callbacks, which go on with the dispatch's trace.
+    sent = {"traceparent": message["traceparent"]}
+    worker = service.worker(job_id)
+    assert worker.send(worker.result(0, "failed"), headers=sent).status_code == 200
+    callback = collector.wait_for("POST /jobs/{job_id}/callback")
+    assert callback["trace"] == submit["trace"]
+    assert message["traceparent"].split("-")[1:3] == [submit["trace"], callback["parent"]]
 
     assert collector.paths == {"/v1/traces"}
     assert all(one["service.name"] == "palette-test" for one in collector.resources)
@@ -300,28 +308,49 @@ def test_where_it_is_asked_for_and_missing_the_service_runs_without(
 def test_lines_of_api_and_handler_are_joined_by_their_ids(
     start: StartService, logged: StringIO
 ) -> None:
-    """From a request over the dispatch to what the handler wrote, without any tracing."""
-    service = start(intervals=EAGER)
+    """From a request over the dispatch to the handler and back, without any tracing."""
+    service = start(intervals=EAGER, GPU_CALLBACK_SECRET=SECRET)
     phone = service.phone()
     job_id = phone.queued_job(1)
     message = service.runpod.wait_for_run(job_id)
     dispatched = wait_for_line(logged, "job dispatched")
-    handle(message, dispatched["runpod_job_id"])
+    handle(message, dispatched["runpod_job_id"], service)
 
     executed = next(x for x in lines(logged, "request") if x["path"].endswith("/execute"))
-    assert executed["job_id"] == dispatched["job_id"] == job_id
-    assert dispatched["dispatch_id"] == message["dispatch_id"]
     begun = wait_for_line(logged, "job begins: 1 items, attempt 1")
-    assert begun["job_id"] == job_id
+    ended = wait_for_line(logged, "item 0 failed")
+    told = next(x for x in lines(logged, "request") if x["path"].endswith("/callback"))
+    assert {x["job_id"] for x in (executed, dispatched, begun, ended, told)} == {job_id}
+    for line in (dispatched, begun, ended, told):
+        assert (line["dispatch_id"], line["attempt"]) == (message["dispatch_id"], 1)
+    created = next(x for x in lines(logged, "request") if x["path"] == "/jobs")
+    assert created["job_id"] == job_id
+    # The request that executed the job, in every program.
+    story = (executed, dispatched, begun, ended, told)
+    assert {x["request_id"] for x in story} == {message["request_id"]}
     # Runpod's id is one attempt: the API's line gives it beside the dispatch.
-    assert begun["request_id"] == dispatched["runpod_job_id"]
+    assert begun["runpod_job_id"] == dispatched["runpod_job_id"]
 
 
-def handle(message: Json, runpod_job_id: str) -> None:
+class Post(RecordingApi):
+    """Brings the handler's callbacks to the service."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._api = service.api
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        path, headers = request.url.path, dict(request.headers)
+        return httpx.Response(
+            self._api.post(path, content=request.content, headers=headers).status_code
+        )
+
+
+def handle(message: Json, runpod_job_id: str, service: Service) -> None:
     """Have the real handler work on it; its photo is not there, which it reports."""
 
     async def run() -> Json:
-        async with Lab().worker() as worker:
+        async with Lab(api=Post(service)).worker() as worker:
             payload = msgspec.to_builtins(msgspec.convert(message, JobMessage))
             handler = make_handler(worker, Fetcher())
             return await handler({"id": runpod_job_id, "input": payload})

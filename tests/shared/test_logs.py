@@ -9,7 +9,7 @@ from collections.abc import Generator
 import pytest
 
 from gpu_handler.pipeline.lanes import Lanes
-from shared.logs import JsonLines, configure_logs, log_context
+from shared.logs import JsonLines, also_log, configure_logs, log_context
 
 log = logging.getLogger("gpu_handler.test")
 
@@ -42,6 +42,26 @@ def test_line_is_json_with_context_and_extras() -> None:
     assert (told["level"], told["request_id"], told["job_id"]) == ("info", "runpod-1", "job-1")
     assert told["timings"] == {"total": 1.5}
     assert "job_id" not in line(record)
+
+
+def test_what_becomes_known_later_holds_until_the_context_ends() -> None:
+    record = log.makeRecord(log.name, logging.INFO, "", 0, "told", (), None)
+
+    async def parse() -> None:
+        also_log(dispatch_id="dispatch-1", attempt=2)
+
+    async def go() -> dict[str, object]:
+        with log_context(job_id="job-1"):
+            await parse()
+            return line(record)
+
+    with log_context(request_id="request-1"):
+        told = asyncio.run(go())
+        after = line(record)
+
+    assert (told["request_id"], told["job_id"]) == ("request-1", "job-1")
+    assert (told["dispatch_id"], told["attempt"]) == ("dispatch-1", 2)
+    assert not {"job_id", "dispatch_id", "attempt"} & set(after)
 
 
 def test_line_stays_one_line_with_a_traceback_and_odd_values() -> None:

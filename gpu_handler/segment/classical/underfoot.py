@@ -17,7 +17,10 @@ def find_floor(fine: Scene, coarse: Scene, wall: Mask) -> Mask:
     """(h, w) bool. A rough floor is read from the `coarse` regions, others from the `fine`."""
     rough = coarse.mask(_floor(coarse, wall))
     if rough.any() and float(np.median(coarse.view.texture[rough])) > _PILE:
-        return _without_smooth_things(fine, rough)
+        bare = rough & ~_smooth_things(fine, rough)
+        # In a tiny photo a smooth floor is all edge, which looks rough: nothing is left then.
+        if bare.any():
+            return _pile(fine, bare)
     return fine.mask(_floor(fine, wall))
 
 
@@ -79,15 +82,20 @@ def _foot(scene: Scene, wall: Mask) -> Floats:
     return (count / (reach * w)).astype(np.float32)
 
 
-def _without_smooth_things(scene: Scene, floor: Mask) -> Mask:
-    """A rough floor without what lies on it in its own colour but is smooth."""
+def _smooth_things(scene: Scene, floor: Mask) -> Mask:
+    """What lies on a rough floor in its own colour but is smooth."""
     rough = float(np.median(scene.view.texture[floor]))
-    smooth = {
-        i
-        for i in _inside(scene, floor)
-        if scene.regions[i].area > 0.004 and scene.regions[i].texture < 0.4 * rough
-    }
-    floor = floor & ~scene.mask(smooth)
+    return scene.mask(
+        {
+            i
+            for i in _inside(scene, floor)
+            if scene.regions[i].area > 0.004 and scene.regions[i].texture < 0.4 * rough
+        }
+    )
+
+
+def _pile(scene: Scene, floor: Mask) -> Mask:
+    """The rough parts of a floor that has any pixel."""
     around = np.asarray(cv2.blur(scene.view.texture, (11, 11)))
     return _main_parts(floor & (around > 0.6 * float(np.median(scene.view.texture[floor]))))
 

@@ -46,7 +46,8 @@ def scene(service: Service) -> Scene:
 
 
 def refused(response: httpx.Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]["code"]
+    error = response.json()["error"]
+    return response.status_code, "" if error is None else error["code"]
 
 
 UNAUTHORIZED = (403, "CALLBACK_UNAUTHORIZED")

@@ -72,7 +72,9 @@ def test_the_message_to_the_worker(service: Service) -> None:
         "callback_url": f"https://api.test/jobs/{job_id}/callback",
         "idempotency_prefix": job_id,
         "batch_concurrency": 4,
+        "request_id": message["request_id"],
     }
+    assert len(message["request_id"]) == 32
 
 
 def test_the_request_to_runpod(service: Service) -> None:

@@ -1,9 +1,11 @@
 """What Prometheus sees: right after a story, bounded, cheap, and no secret in it."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from string import ascii_letters
 from typing import Any
 
@@ -424,6 +426,33 @@ def test_a_new_database_has_every_figure_at_zero(
     assert set(gauges.values()) == {0}
     assert len([name for name in gauges if name.startswith("palette_jobs{")]) == 7
     assert len([name for name in gauges if name.startswith("palette_dispatches{")]) == 7
+
+
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+_ROW = re.compile(r"^\| `((?:palette|process|python)_\w+)` \|([^|]*)\|", re.MULTILINE)
+
+
+@ONCE
+def test_the_families_are_those_that_the_documentation_names(start: StartService) -> None:
+    """Dashboards and alerts are written by that table."""
+    documented = {name: set(re.findall(r"\w+", labels)) for name, labels in rows_of(OPERATIONS)}
+    service = start(intervals=WOKEN)
+    service.phone()
+    shown = {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in text_string_to_metric_families(page(service).text)
+    }
+    assert set(documented) == set(shown)
+    for name, family in shown.items():
+        labels = {label for sample in family.samples for label in sample.labels}
+        assert labels - {"le"} == documented[name] or not family.samples, name
+
+
+def rows_of(page: Path) -> list[tuple[str, str]]:
+    rows = [(found[1], found[2]) for found in _ROW.finditer(page.read_text())]
+    names = [name for name, _ in rows]
+    assert len(names) == len(set(names))
+    return rows
 
 
 def test_a_failing_loop_is_counted() -> None:

@@ -1,6 +1,7 @@
 """Whole jobs: results stored before they are reported, failures alone, summaries complete."""
 
 import asyncio
+import hashlib
 import json
 import random
 import threading
@@ -514,3 +515,20 @@ def test_same_item_twice_is_refused(lab: Lab) -> None:
 
     with pytest.raises(PlanRefused):
         run(lab, msgspec.structs.replace(message, items=[*message.items, *message.items]))
+
+
+def test_photo_that_was_swapped_after_its_confirmation_is_refused(lab: Lab) -> None:
+    message = lab.job(2)
+    etags = [hashlib.md5(lab.store.objects[item.input_key]).hexdigest() for item in message.items]
+    confirmed = [
+        msgspec.structs.replace(item, input_etag=etag)
+        for item, etag in zip(message.items, etags, strict=True)
+    ]
+    lab.store.objects[input_key(USER, JOB, 0)] = encode_png(make_photo(7))
+
+    swapped, kept = run(lab, msgspec.structs.replace(message, items=confirmed)).items
+
+    assert swapped.error is not None
+    assert (swapped.error.code, swapped.error.retryable) == ("INPUT_CHANGED", False)
+    assert output_key(USER, JOB, 0) not in lab.store.objects
+    assert kept.status is ItemStatus.DONE
