@@ -11,6 +11,7 @@ DATABASE ?= sqlite
 JOBS ?= 100
 KILLS ?= 10
 SEED ?= 1
+CUSTOMERS ?= 16
 # torch is installed only for who asks for it: SEGMENTER=sam3 SAM3_MODEL=/models/sam3 make demo
 MODEL := $(if $(filter sam3,$(SEGMENTER)),$(STAMPS)/sam3)
 
@@ -64,9 +65,9 @@ types: $(STAMPS)/check
 bench: $(STAMPS)/test ## Print the benchmark tables
 	$(BIN)/python -m tests.benchmarks
 
-chaos: $(STAMPS)/test $(STAMPS)/servers ## Kill everything at random and check the books; DATABASE=postgresql JOBS=100 KILLS=10 SEED=1 MINUTES=
+chaos: $(STAMPS)/test $(STAMPS)/servers ## Kill everything at random and check the books; DATABASE=postgresql JOBS=100 KILLS=10 SEED=1 CUSTOMERS=16 MINUTES=
 	@$(BIN)/python -m tests.chaos --database $(DATABASE) --jobs $(JOBS) --items 10 --kills $(KILLS) \
-		--seed $(SEED) $(if $(MINUTES),--minutes $(MINUTES))
+		--seed $(SEED) --customers $(CUSTOMERS) $(if $(MINUTES),--minutes $(MINUTES))
 
 mutants: $(STAMPS)/test $(STAMPS)/servers ## Remove each defence in turn: the tests must notice
 	@$(BIN)/python -m tests.mutants

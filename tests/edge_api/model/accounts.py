@@ -18,6 +18,7 @@ from edge_api.storage.rules import Rule
 from shared.rules import RequestedRule
 from tests.edge_api.model.ground import Ground
 from tests.edge_api.model.history import look
+from tests.edge_api.model.reach import Met
 from tests.edge_api.model.world import WHO, World
 
 SIGN_UPS = Rate(4, 3600.0)
@@ -48,6 +49,7 @@ class Accounts(World):
             user, is_new = self.commit(admit, device, address, ADMISSION, self.now)
         except RateLimited:
             assert device not in self.devices, "a known device signs in as often as it likes"
+            self.meet(Met.LIMITED)
             return
         assert is_new == (device not in self.devices)
         if not is_new:
@@ -97,6 +99,7 @@ class Accounts(World):
         erasure = self.commit(begin_erasure, user, self.now, self.now + 999)
         assert {job.runpod_job_id for job in erasure.runpod_jobs} == running
         self._forget(user)
+        self.meet(Met.ERASED)
         if not self.users:
             self.users.append(self.new_pro_user())
 

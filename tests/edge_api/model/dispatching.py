@@ -26,7 +26,7 @@ from infra.local.store import ServedStore
 from tests.edge_api import rows
 from tests.edge_api.model.ground import Ground
 from tests.edge_api.model.jobs import Jobs
-from tests.edge_api.model.world import PICK, POLICY, take
+from tests.edge_api.model.world import PICK, POLICY, WHO, take
 from tests.edge_api.service import environment
 
 ENDPOINT = "endpoint1"
@@ -107,6 +107,16 @@ class Dispatching(Jobs):
         self.commit(refuse_dispatch, held, error, ENDPOINT, POLICY.patience, self.now)
         if isinstance(error, RunpodDenied):
             assert self.commit(room, ENDPOINT, BATCH, PAUSE, self.now) == 0
+
+    @rule(who=WHO, error=st.sampled_from(REFUSALS))
+    def runpod_is_in_trouble(self, who: int, error: RunpodError) -> None:
+        """Nothing that is handed over arrives for certain."""
+        self.queue(who, 1)
+        before = len(self.leased)
+        self.lease(BATCH)
+        for held in self.leased[before:]:
+            self.commit(refuse_dispatch, held, error, ENDPOINT, POLICY.patience, self.now)
+        del self.leased[before:]
 
     @precondition(lambda self: self.leased)
     @rule(pick=PICK)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+import psycopg
+from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
 from edge_api.storage import tables
-from tests.edge_api.service import open_engine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,7 +33,17 @@ class Ground:
     ) -> T:
         """Run one transaction; whatever it raises rolls it back."""
         with self._connection.begin():
-            return fn(self._connection, *args, **kwargs)
+            try:
+                return fn(self._connection, *args, **kwargs)
+            except Exception:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        # psycopg's own rollback forgets every prepared statement, and many calls are refused.
+        driver = self._connection.connection.driver_connection
+        if isinstance(driver, psycopg.Connection):
+            driver.pgconn.exec_(b"ROLLBACK")
 
     def read(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -69,14 +80,24 @@ def on_sqlite() -> Generator[Ground]:
 
 @contextmanager
 def on_postgres(url: str) -> Generator[Ground]:
-    """A migrated database on a running server."""
-    engine = open_engine(url)
+    """A migrated database on a running server, through its socket: there are many round trips."""
+    engine = create_engine(_through_socket(url), pool_size=2)
     reads = engine.execution_options(isolation_level="AUTOCOMMIT")
     with _silence(), engine.connect() as connection, reads.connect() as reading:
         with connection.begin():
             connection.exec_driver_sql("SET synchronous_commit = off")
         yield Ground(connection, reading)
     engine.dispose()
+
+
+def _through_socket(url: str) -> URL:
+    with psycopg.connect(url) as connection:
+        shown = connection.execute("SHOW unix_socket_directories").fetchone()
+    assert shown is not None
+    address = make_url(url)
+    query = {"host": str(shown[0]), "port": str(address.port)}
+    driver, name = "postgresql+psycopg", address.database
+    return URL.create(driver, address.username, database=name, query=query)
 
 
 @contextmanager

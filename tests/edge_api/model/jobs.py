@@ -20,10 +20,11 @@ from edge_api.services.jobs import (
     cancel_owned_job,
     confirm_job,
     execute_job,
-    read_job,
+    read_owned_job,
     reserve_job,
 )
 from shared.rules import RequestedRule
+from tests.edge_api.model.reach import Met
 from tests.edge_api.model.world import PICK, WHO, World
 
 REQUESTS = [
@@ -83,7 +84,7 @@ class Jobs(World):
         if stranger == owner:
             return
         calls: list[Callable[[], object]] = [
-            lambda: self.commit(read_job, stranger, job_id),
+            lambda: self.commit(read_owned_job, stranger, job_id),
             lambda: self.commit(confirm_job, stranger, job_id, {}, self.now),
             lambda: self.commit(execute_job, stranger, job_id, REQUESTS[0], self.now),
             lambda: self.commit(cancel_owned_job, stranger, job_id, self.now),
@@ -101,7 +102,17 @@ class Jobs(World):
 
     @rule()
     def expire(self) -> None:
-        self.commit(expire_jobs, self.now - HOUR, self.now - DAY, self.now)
+        if self.commit(expire_jobs, self.now - HOUR, self.now - DAY, self.now):
+            self.meet(Met.EXPIRED)
+
+    @rule(who=WHO, confirmed=st.booleans())
+    def leave_behind(self, who: int, confirmed: bool) -> None:
+        """The app was closed in the middle of it, and not opened again."""
+        user = self.user(who)
+        if (job_id := self.reserve(user, 1)) and confirmed:
+            self.commit(confirm_job, user, job_id, {}, self.now)
+        self.now += DAY + 1
+        self.expire()
 
 
 def _finds_nothing(call: Callable[[], object]) -> bool:

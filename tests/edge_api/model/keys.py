@@ -16,6 +16,7 @@ from edge_api.services.idempotency import LIFETIME, Claim, claim_key
 from edge_api.services.jobs import reserve_job
 from edge_api.storage.idempotency import forget_keys, release_key
 from tests.edge_api.model.ground import Ground
+from tests.edge_api.model.reach import Met
 from tests.edge_api.model.world import PICK, WHO, World, take
 
 LOCK = 15.0
@@ -71,6 +72,8 @@ class Keys(World):
             assert stored.fingerprint == fingerprint
             assert claim.result == stored.result, "a key leads to one result"
             assert stored.result is not None or stored.until <= now
+            if stored.result is not None:
+                self.meet(Met.REPLAYED)
         if claim.result is None:
             created = now if stored is None else stored.created_at
             until = now + LOCK
@@ -95,6 +98,7 @@ class Keys(World):
             )
         except IdempotencyKeyInUse:
             assert not holds
+            self.meet(Met.KEY_LOST)
         except (ItemLimit, ConcurrencyLimit, CreditsExhausted, TokenInvalid):
             self._release(request)
         else:
@@ -103,6 +107,17 @@ class Keys(World):
             assert stored.result is None
             self.keys[name] = Stored(stored.fingerprint, stored.until, stored.created_at, job_id)
             self.owners[job_id] = request.user
+
+    @rule(who=WHO, key=KEYS, slow=st.booleans())
+    def ask_twice(self, who: int, key: str, slow: bool) -> None:
+        """The app did not hear the answer; where the first was slow, the second overtakes it."""
+        self.begin_request(who, key, 1)
+        if slow:
+            self.now += LOCK + 1
+            self.begin_request(who, key, 1)
+        while self.requests:
+            self.carry_out(0)
+        self.begin_request(who, key, 1)
 
     @precondition(lambda self: self.requests)
     @rule(pick=PICK, dies=st.booleans())

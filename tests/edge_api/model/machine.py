@@ -10,11 +10,13 @@ from hypothesis.stateful import initialize, invariant
 from edge_api.clients.runpod import RunpodStatus
 from edge_api.services.expiry import expire_jobs
 from tests.edge_api.books import assert_books_balance
+from tests.edge_api.model import books
 from tests.edge_api.model.accounts import Accounts
 from tests.edge_api.model.endings import End
 from tests.edge_api.model.history import Moment, look
 from tests.edge_api.model.jobs import DAY, HOUR
 from tests.edge_api.model.keys import Keys
+from tests.edge_api.model.reach import met_in
 from tests.edge_api.model.reporting import Reporting
 from tests.edge_api.model.world import POLICY
 
@@ -40,11 +42,16 @@ class Machine(Accounts, Keys, Reporting):
     def everything_adds_up(self) -> None:
         if not self.users:
             return  # it has not begun
+        self.steps += 1
+        if not self.written:
+            return
+        self.written = False
         moment = look(self.ground)
         if moment == self.history.now:
             return
-        self.read(assert_books_balance)
+        books.check(moment)
         self.history.follow(moment)
+        self.met.update(met_in(moment))
         self.check_accounts()
         self.check_keys()
         _check_letters(self.history.now)
@@ -56,6 +63,7 @@ class Machine(Accounts, Keys, Reporting):
 
     def come_to_rest(self) -> None:
         """In calm weather everything ends, whatever was lost, refused or forgotten before."""
+        met = frozenset(self.met)
         self.now = self.latest + 2 * DAY
         for _ in range(ROUNDS):
             self.commit(expire_jobs, self.now - HOUR, self.now - DAY, self.now)
@@ -69,6 +77,8 @@ class Machine(Accounts, Keys, Reporting):
             self.now += HOUR
         assert self._at_rest(), "something was left hanging"
         self.everything_adds_up()
+        self.read(assert_books_balance)
+        self.met = set(met)
 
     def _at_rest(self) -> bool:
         moment = look(self.ground)

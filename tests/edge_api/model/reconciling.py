@@ -24,6 +24,7 @@ from tests.edge_api.model.ground import Ground
 from tests.edge_api.model.world import PICK, POLICY, take
 
 STATUS = st.sampled_from(RunpodStatus)
+ENDED = [RunpodStatus.FAILED, RunpodStatus.COMPLETED]
 RETRIES = st.sampled_from([0, 0, 0, 2])
 
 
@@ -49,6 +50,12 @@ class Reconciling(Dispatching):
         self.hand_over()
         self.now += LEASE
         self.look_at_due(status, ends)
+
+    @rule(times=st.integers(1, 3), status=st.sampled_from(ENDED))
+    def workers_die(self, times: int, status: RunpodStatus) -> None:
+        """One after the other, of the same job."""
+        for _ in range(times):
+            self.look_after_all(status, [])
 
     def look_at_due(self, status: RunpodStatus, ends: Sequence[End]) -> None:
         for dispatch in self.commit(claim_due, self.now, LEASE, BATCH):

@@ -11,6 +11,7 @@ from edge_api.storage.dispatches import LIVE, Dispatch, last_attempt
 from edge_api.storage.jobs import find_job
 from edge_api.storage.tables import dispatches
 from tests.edge_api.model.endings import ENDS, FORGERIES, End, result_of
+from tests.edge_api.model.reach import Met
 from tests.edge_api.model.reconciling import Reconciling
 from tests.edge_api.model.world import PICK, POLICY
 
@@ -39,6 +40,21 @@ class Reporting(Reconciling):
             for idx, end in enumerate(ends):
                 self.report(dispatch, idx, end)
 
+    @rule(end=ENDS)
+    def work_through(self, end: End) -> None:
+        """Whole jobs, from the outbox to their end."""
+        self.hand_over()
+        for dispatch in self.at_work():
+            for idx in range(self.works[dispatch.job_id].total_items):
+                self.report(dispatch, idx, end if idx else End.DONE)
+
+    @rule(end=ENDS, again=st.booleans())
+    def come_back_late(self, end: End, again: bool) -> None:
+        """The newest attempts report, whatever became of them; some twice."""
+        for dispatch in list(self.attempts.values())[-3:]:
+            for _ in range(1 + again):
+                self.report(dispatch, 0, end)
+
     @rule(idx=st.integers(0, 2), end=ENDS)
     def cancel_in_the_middle(self, idx: int, end: End) -> None:
         for dispatch in self.at_work():
@@ -51,16 +67,19 @@ class Reporting(Reconciling):
         result = result_of(self.works[job_id], dispatch, idx, end)
         status, newest = self.read(_standing, job_id)
         try:
-            self.commit(apply_callback, job_id, result, POLICY, self.now)
+            processed = self.commit(apply_callback, job_id, result, POLICY, self.now)
         except JobNotFound:
             assert status is None
         except AlreadyCanceled:
             assert status is JobStatus.CANCELED
         except Superseded:
             assert dispatch.attempt < newest
+            self.meet(Met.SUPERSEDED)
         else:
             assert status not in {None, JobStatus.CANCELED}
             assert dispatch.attempt == newest, "a superseded attempt is not listened to"
+            if not processed:
+                self.meet(Met.REPEATED)
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, idx=st.integers(0, 2), end=ENDS, how=st.sampled_from(sorted(FORGERIES)))
@@ -72,6 +91,7 @@ class Reporting(Reconciling):
         try:
             self.commit(apply_callback, job.id, forged, POLICY, self.now)
         except CallbackUnauthorized:
+            self.meet(Met.FORGED)
             return
         except JobNotFound:
             assert job.id not in self.owners

@@ -1,10 +1,10 @@
 """The world that the rules change: a database, a clock in our hands, and what is known of both."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from sqlalchemy import Connection
@@ -14,11 +14,14 @@ from edge_api.services.attempts import Policy
 from tests.edge_api import rows
 from tests.edge_api.model.ground import Ground
 from tests.edge_api.model.history import History, look
+from tests.edge_api.model.reach import LEAST, Met, shares
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 POLICY = Policy()
+
+RUNS, STEPS = 200, 50
 
 # Which of the things there are; small numbers are the newest, which is where most happens.
 PICK = st.one_of(st.integers(0, 1), st.integers(0, 20))
@@ -39,12 +42,16 @@ class World(RuleBasedStateMachine):
         self.history = History()
         self.users: list[str] = []
         self.owners: dict[str, str] = {}
+        self.met: set[Met] = set()
+        self.steps = 0
+        self.written = False
 
     def commit(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run one transaction; no two happen at the same time to the millisecond."""
         self.now += 0.001
+        self.written = True
         self.latest = max(self.latest, self.now)
         self.earliest = min(self.earliest, self.now)
         return self.ground.commit(fn, *args, **kwargs)
@@ -53,6 +60,10 @@ class World(RuleBasedStateMachine):
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         return self.ground.read(fn, *args, **kwargs)
+
+    def meet(self, met: Met) -> None:
+        """Note that this run got there by its rules."""
+        self.met.add(met)
 
     def user(self, who: int) -> str:
         return self.users[who % len(self.users)]
@@ -77,10 +88,31 @@ class World(RuleBasedStateMachine):
 
 
 def check(make: Callable[[], World]) -> None:
-    """Play 200 examples of 50 steps."""
+    """Play 200 runs of 50 steps, and make sure that they got somewhere."""
+    worlds: list[World] = []
+
+    def begin() -> World:
+        worlds.append(make())
+        return worlds[-1]
+
+    try:
+        _play(begin, STEPS, [phase for phase in settings().phases if phase is not Phase.shrink])
+    except Exception:
+        # A run that may not be shorter cannot be made small; what is found once is found again.
+        _play(begin, 0, settings().phases)
+        raise
+    whole = [world.met for world in worlds if world.steps >= STEPS]
+    assert len(whole) >= RUNS
+    rare = {met: share for met, share in shares(whole).items() if share < LEAST}
+    assert not rare, "the rules hardly lead there any more"
+
+
+def _play(make: Callable[[], World], least: int, phases: Collection[Phase]) -> None:
+    # The first step is always the beginning.
+    chosen = settings(max_examples=RUNS, stateful_step_count=STEPS + 1, phases=phases)
     # It calls what makes a machine, whatever that is.
     factory = cast(type[RuleBasedStateMachine], make)
-    run_state_machine_as_test(factory, settings=settings(max_examples=200, stateful_step_count=50))
+    run_state_machine_as_test(factory, settings=chosen, _min_steps=least)
 
 
 def take(things: list[T], pick: int) -> T:

@@ -1,0 +1,11 @@
+"""Test files that notice more than one defence's absence."""
+
+MODEL = "tests/edge_api/model/test_sqlite.py"
+CALLBACKS = "tests/edge_api/controllers/test_callbacks.py"
+TRANSITIONS = "tests/edge_api/controllers/test_transitions.py"
+CREATION = "tests/edge_api/controllers/test_job_creation.py"
+IDEMPOTENCY = "tests/edge_api/controllers/test_idempotency.py"
+LIMITS = "tests/edge_api/controllers/test_limits.py"
+DISPATCH = "tests/edge_api/services/test_dispatch.py"
+RECONCILE = "tests/edge_api/services/test_reconcile.py"
+SIGNING = "tests/shared/test_signing.py"
