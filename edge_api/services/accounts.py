@@ -151,12 +151,14 @@ def admit(
         known = find_user_by_device(connection, device_hash)
         if known is not None:
             return known, False
-    _count_sign_up(connection, address, admission, now)
     first = device_hash is None or note_device(connection, admission.digest(device_hash), now)
     credits = LIMITS[Plan.FREE].credits if first else 0
+    opened = open_account(connection, device_hash, now, credits=credits)
+    # Rows that all sign-ups share are touched last: each waits for the one before to commit.
+    _count_sign_up(connection, address, admission, now)
     if credits and not spend_budget(connection, _day(now), credits, admission.daily_credits):
         raise RateLimited("Today's free credits are given out.", DAY - now % DAY)
-    return open_account(connection, device_hash, now, credits=credits)
+    return opened
 
 
 def _count_sign_up(connection: Connection, address: str, admission: Admission, now: float) -> None:

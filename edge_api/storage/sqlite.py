@@ -2,13 +2,15 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
@@ -28,6 +30,8 @@ class SqliteDatabase:
             url, pool_size=readers + 1, max_overflow=0, hide_parameters=True
         )
         self._prepared = Prepared(self._engine.dialect)
+        self._opening = threading.Lock()
+        self._glancing: sqlite3.Connection | None = None
         self._reads = self._engine.execution_options(read_only=True)
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = ThreadPoolExecutor(readers, "sqlite-reader")
@@ -59,13 +63,25 @@ class SqliteDatabase:
 
     async def glance(self, queries: Sequence[Query], values: Mapping[str, object]) -> list[Rows]:
         statements = [self._prepared.bind(query, values) for query in queries]
-
-        def run() -> list[Rows]:
-            with _trouble_told(), closing(self._engine.raw_connection()) as connection:
-                driver = cast("sqlite3.Connection", connection.driver_connection)
-                return [driver.execute(text, bound).fetchall() for text, bound in statements]
-
+        if self._glancing is not None:
+            # On the event loop: a few rows by their key take less than the way to a thread, and
+            # with WAL no writer stands in a reader's way.
+            with suppress(sqlite3.OperationalError):
+                return _look(self._glancing, statements)
+        run = partial(self._glance, statements)
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    def _glance(self, statements: Sequence[tuple[str, list[object]]]) -> list[Rows]:
+        """Whatever was in the way, a thread can wait for it."""
+        with _trouble_told(), closing(self._engine.raw_connection()) as connection:
+            with self._opening:
+                if self._glancing is None:
+                    own = self._engine.raw_connection()
+                    driver = _driver(own)
+                    own.detach()
+                    driver.execute("PRAGMA busy_timeout=0")
+                    self._glancing = driver
+            return _look(_driver(connection), statements)
 
     async def close(self) -> None:
         """Let running transactions end, then close every connection."""
@@ -74,7 +90,19 @@ class SqliteDatabase:
     def _shut(self) -> None:
         self._writer.shutdown()
         self._readers.shutdown()
+        if self._glancing is not None:
+            self._glancing.close()
         self._engine.dispose()
+
+
+def _driver(connection: PoolProxiedConnection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.driver_connection)
+
+
+def _look(
+    connection: sqlite3.Connection, statements: Sequence[tuple[str, list[object]]]
+) -> list[Rows]:
+    return [connection.execute(text, bound).fetchall() for text, bound in statements]
 
 
 _TROUBLE = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")

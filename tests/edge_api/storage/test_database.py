@@ -1,6 +1,7 @@
 """Transactions: whole or not at all, off the event loop, one writer at a time."""
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -294,3 +295,35 @@ def test_a_glance_needs_its_parameters(use: Use[object]) -> None:
             await database.glance(TWO_QUERIES, {"plan": "free"})
 
     use(work)
+
+
+def test_a_glance_that_has_to_wait_stops_nobody(make_database: MakeDatabase) -> None:
+    """Another program has the whole file for a moment; the event loop does not wait for it."""
+    url = make_database("sqlite")
+
+    async def new_user() -> str:
+        database = open_database(url)
+        try:
+            return await database.write(rows.new_user)
+        finally:
+            await database.close()
+
+    async def glance(values: dict[str, str]) -> tuple[int, int]:
+        database, turns = open_database(url), 0
+        other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        try:
+            # As sqlite itself does where it puts its log back into the file.
+            other.execute("PRAGMA locking_mode=EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            glancing = asyncio.create_task(database.glance(TWO_QUERIES, values))
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+                turns += not glancing.done()
+            other.close()
+            found, _ = await glancing
+            return turns, len(found)
+        finally:
+            await database.close()
+
+    user_id = asyncio.run(new_user())
+    assert asyncio.run(glance({"user_id": user_id, "plan": "free"})) == (20, 1)
