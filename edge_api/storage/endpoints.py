@@ -29,7 +29,7 @@ def count_failure(connection: Connection, endpoint_id: str, error: str, least: i
     values = {"id": endpoint_id, "failures": least, "open_until": 0.0, "last_error": error[:500]}
     more = endpoints.c.failures + 1
     counted = (
-        upsert(connection, endpoints)
+        upsert(connection.dialect.name, endpoints)
         .values(values)
         .on_conflict_do_update(
             index_elements=["id"],

@@ -12,7 +12,7 @@ def spend_budget(connection: Connection, day: str, credits: int, most: int) -> b
         return False
     total = credit_budgets.c.granted + credits
     spent = (
-        upsert(connection, credit_budgets)
+        upsert(connection.dialect.name, credit_budgets)
         .values(day=day, granted=credits)
         .on_conflict_do_update(index_elements=["day"], set_={"granted": total}, where=total <= most)
         .returning(credit_budgets.c.granted)
@@ -23,7 +23,7 @@ def spend_budget(connection: Connection, day: str, credits: int, most: int) -> b
 def note_device(connection: Connection, digest: str, now: float) -> bool:
     """True for a device that never had free credits."""
     noted = (
-        upsert(connection, granted_devices)
+        upsert(connection.dialect.name, granted_devices)
         .values(digest=digest, granted_at=now)
         .on_conflict_do_nothing(index_elements=["digest"])
         .returning(granted_devices.c.digest)

@@ -50,7 +50,7 @@ def take_key(
         "created_at": now,
     }
     taken = (
-        upsert(connection, idempotency_keys)
+        upsert(connection.dialect.name, idempotency_keys)
         .values(values)
         .on_conflict_do_update(
             index_elements=["user_id", "key"],

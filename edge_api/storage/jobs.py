@@ -74,6 +74,13 @@ class ItemState(Struct, frozen=True):
     error: ItemError | None
 
 
+class GpuTime(Struct, frozen=True):
+    """Milliseconds, and nano-dollars per second."""
+
+    ms: int
+    rate: int
+
+
 class Execution(Struct, frozen=True):
     """What a job runs with, copied into it: a later change of the rule does not touch it."""
 
@@ -94,6 +101,7 @@ _ITEM_STATES = (
     .where(items.c.job_id == bindparam("job_id"))
     .order_by(items.c.idx)
 )
+_INSERT_JOB = insert(jobs)
 _FIRST = select(literal(0).label("idx")).cte("numbers", recursive=True)
 _NUMBERS = _FIRST.union_all(
     select(_FIRST.c.idx + 1).where(_FIRST.c.idx < bindparam("count", type_=Integer) - 1)
@@ -107,19 +115,18 @@ _INSERT_ITEMS = insert(items).from_select(
 def insert_job(
     connection: Connection, job_id: str, user_id: str, preset: str, item_count: int, now: float
 ) -> None:
-    connection.execute(
-        insert(jobs).values(
-            id=job_id,
-            user_id=user_id,
-            preset=preset,
-            status=JobStatus.CREATED,
-            total_items=item_count,
-            done_items=0,
-            failed_items=0,
-            refunded=0,
-            created_at=now,
-        )
-    )
+    job = {
+        "id": job_id,
+        "user_id": user_id,
+        "preset": preset,
+        "status": JobStatus.CREATED,
+        "total_items": item_count,
+        "done_items": 0,
+        "failed_items": 0,
+        "refunded": 0,
+        "created_at": now,
+    }
+    connection.execute(_INSERT_JOB, job)
     connection.execute(_INSERT_ITEMS, {"job_id": job_id, "count": item_count})
 
 
@@ -316,7 +323,13 @@ def remember_inputs(connection: Connection, job_id: str, etags: Mapping[int, str
         )
 
 
-def finish_item(connection: Connection, job_id: str, result: ItemResult, now: float) -> bool:
+def finish_item(
+    connection: Connection,
+    job_id: str,
+    result: ItemResult,
+    now: float,
+    gpu: GpuTime | None = None,
+) -> bool:
     """Write how a pending item ended; False where it had ended before."""
     finished = connection.execute(
         update(items)
@@ -333,6 +346,8 @@ def finish_item(connection: Connection, job_id: str, result: ItemResult, now: fl
             report=_builtins(result.report),
             attempt=result.attempt,
             ended_at=now,
+            gpu_ms=None if gpu is None else gpu.ms,
+            gpu_rate=None if gpu is None else gpu.rate,
         )
     )
     return finished.rowcount == 1

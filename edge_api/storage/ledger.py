@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, insert, select, update
 
 from edge_api.storage.tables import billing_events, users
 
@@ -15,6 +15,12 @@ class Kind(StrEnum):
     ADJUST = "adjust"  # by an operator
 
 
+# Built once: putting a statement together costs more than SQLite takes to carry it out.
+_AFTER = users.c.credits + bindparam("by", type_=Integer)
+_MOVE = update(users).where(users.c.id == bindparam("of"), _AFTER >= 0).values(credits=_AFTER)
+_EXPLAIN = insert(billing_events)
+
+
 def move_credits(
     connection: Connection, user_id: str, kind: Kind, amount: int, now: float, job_id: str | None
 ) -> bool:
@@ -22,18 +28,13 @@ def move_credits(
 
     False, and nothing changed, where the balance would fall below zero or the user is unknown.
     """
-    moved = connection.execute(
-        update(users)
-        .where(users.c.id == user_id, users.c.credits + amount >= 0)
-        .values(credits=users.c.credits + amount)
-    )
+    moved = connection.execute(_MOVE, {"of": user_id, "by": amount})
     if moved.rowcount != 1:
         return False
-    connection.execute(
-        insert(billing_events).values(
-            user_id=user_id, job_id=job_id, kind=kind, amount=amount, created_at=now
-        )
-    )
+    event = {
+        "user_id": user_id, "job_id": job_id, "kind": kind, "amount": amount, "created_at": now,
+    }  # fmt: skip
+    connection.execute(_EXPLAIN, event)
     return True
 
 

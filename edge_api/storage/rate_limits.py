@@ -6,7 +6,8 @@ twice.
 """
 
 from msgspec import Struct
-from sqlalchemy import Connection, case, delete, select
+from sqlalchemy import Connection, Float, bindparam, case, delete, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from edge_api.storage.tables import rate_limits
 from edge_api.storage.upsert import upsert
@@ -34,21 +35,32 @@ class Taken(Struct, frozen=True):
 def take_calls(connection: Connection, key: str, rate: Rate, now: float, count: int = 1) -> Taken:
     """Let `count` calls through, or none of them."""
     cost, horizon = count * rate.interval, now + rate.seconds
-    arrival = rate_limits.c.arrival
-    begin = case((arrival > now, arrival), else_=now)
-    statement = (
-        upsert(connection, rate_limits)
-        .values(key=key, arrival=now + cost)
+    asked = {"of": key, "first": now + cost, "now": now, "cost": cost, "horizon": horizon}
+    after = connection.execute(_TAKE[connection.dialect.name], asked).scalar_one_or_none()
+    if after is not None:
+        return Taken(True, int((horizon - after) / rate.interval + 1e-6), 0.0)
+    stored = connection.execute(_STORED, {"of": key}).scalar_one()
+    return Taken(False, 0, max(0.0, stored + cost - horizon))
+
+
+def _take(dialect: str) -> ReturningInsert[float]:
+    arrival, now = rate_limits.c.arrival, bindparam("now", type_=Float)
+    after = case((arrival > now, arrival), else_=now) + bindparam("cost", type_=Float)
+    return (
+        upsert(dialect, rate_limits)
+        .values(key=bindparam("of"), arrival=bindparam("first"))
         .on_conflict_do_update(
-            index_elements=["key"], set_={"arrival": begin + cost}, where=begin + cost <= horizon
+            index_elements=["key"],
+            set_={"arrival": after},
+            where=after <= bindparam("horizon", type_=Float),
         )
         .returning(arrival)
     )
-    after = connection.execute(statement).scalar_one_or_none()
-    if after is not None:
-        return Taken(True, int((horizon - after) / rate.interval + 1e-6), 0.0)
-    stored = connection.execute(select(arrival).where(rate_limits.c.key == key)).scalar_one()
-    return Taken(False, 0, max(0.0, stored + cost - horizon))
+
+
+# Built once: every new caller's first call needs it.
+_TAKE = {dialect: _take(dialect) for dialect in ("sqlite", "postgresql")}
+_STORED = select(rate_limits.c.arrival).where(rate_limits.c.key == bindparam("of"))
 
 
 def forget_rates(connection: Connection, now: float) -> int:

@@ -1,7 +1,7 @@
 """Rows of users: their balance, their open jobs and their rule slots."""
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, insert, select, update
 
 from edge_api.domain.plans import LIMITS, Limits, Plan
 from edge_api.storage.tables import users
@@ -70,6 +70,13 @@ def find_profile(connection: Connection, user_id: str) -> Profile | None:
     )
 
 
+_TAKE_SLOT = (
+    update(users)
+    .where(users.c.id == bindparam("of"), users.c.open_jobs < bindparam("limit", type_=Integer))
+    .values(open_jobs=users.c.open_jobs + 1)
+)
+
+
 def find_user(connection: Connection, user_id: str, *, lock: bool = False) -> User | None:
     """`lock` keeps others from changing the row until the transaction ends."""
     row = connection.execute(_FIND[lock], {"user_id": user_id}).one_or_none()
@@ -89,12 +96,7 @@ def find_user_by_device(connection: Connection, device_hash: str) -> User | None
 
 def take_job_slot(connection: Connection, user_id: str, limit: int) -> bool:
     """Count one more open job, unless `limit` are open."""
-    taken = connection.execute(
-        update(users)
-        .where(users.c.id == user_id, users.c.open_jobs < limit)
-        .values(open_jobs=users.c.open_jobs + 1)
-    )
-    return taken.rowcount == 1
+    return connection.execute(_TAKE_SLOT, {"of": user_id, "limit": limit}).rowcount == 1
 
 
 def release_job_slot(connection: Connection, user_id: str) -> None:

@@ -74,8 +74,8 @@ DEFENCES = [
         name="rates are exact",
         why="One call more than the rate says is one too many, in all processes together.",
         file="edge_api/storage/rate_limits.py",
-        text="where=begin + cost <= horizon\n",
-        instead="where=begin <= horizon\n",
+        text="where=after <= bindparam",
+        instead='where=after - bindparam("cost", type_=Float) <= bindparam',
         noticed_by=(
             f"{LIMITS}::test_calls_are_counted_and_told",
             f"{LIMITS}::test_an_address_may_open_so_many_accounts_an_hour",
