@@ -1,0 +1,67 @@
+"""Where Runpod and the bucket are, and the keys to them: from the environment alone."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Self
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from shared.environment import Environment, SettingsError
+
+REST_URL = "https://api.runpod.io/v2"
+JOBS_URL = "https://api.runpod.ai/v2"
+
+
+class Access(Struct, frozen=True, kw_only=True):
+    """`rest_url` manages endpoints, `jobs_url` runs jobs on them; both end in `/v2`."""
+
+    rest_url: str
+    jobs_url: str
+    runpod_key: str
+    store_endpoint: str
+    store_access_key: str
+    store_secret_key: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """R2_ADMIN_* open the bucket's own settings, where R2_* may only read and write objects.
+
+        Raises SettingsError.
+        """
+        env = Environment(environ)
+        admin = "R2_ADMIN_" if env.given("R2_ADMIN_ACCESS_KEY_ID") else "R2_"
+        return cls(
+            rest_url=env.url("RUNPOD_REST_URL", REST_URL),
+            jobs_url=env.url("RUNPOD_BASE_URL", JOBS_URL),
+            runpod_key=env.key("RUNPOD_API_KEY"),
+            store_endpoint=store_endpoint(env),
+            store_access_key=env.key(f"{admin}ACCESS_KEY_ID"),
+            store_secret_key=env.key(f"{admin}SECRET_ACCESS_KEY"),
+        )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.runpod_key, self.store_access_key, self.store_secret_key)
+
+    def __repr__(self) -> str:
+        return f"Access({self.rest_url!r}, {self.store_endpoint!r})"
+
+
+def store_endpoint(env: Environment) -> str:
+    """As the API reads it: R2_ENDPOINT_URL, or R2_ACCOUNT_ID."""
+    if env.given("R2_ENDPOINT_URL"):
+        return env.origin("R2_ENDPOINT_URL")
+    account = env.given("R2_ACCOUNT_ID")
+    if not (account.isascii() and account.isalnum()):
+        raise SettingsError("R2_ACCOUNT_ID (or R2_ENDPOINT_URL)", "must be letters and digits")
+    return f"https://{account}.r2.cloudflarestorage.com"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether it names this machine: no proxy of the environment could reach that."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
