@@ -12,14 +12,17 @@ JOBS ?= 100
 KILLS ?= 10
 SEED ?= 1
 CUSTOMERS ?= 16
+FILE ?= deploy.toml
+DO ?= plan
 # torch is installed only for who asks for it: SEGMENTER=sam3 SAM3_MODEL=/models/sam3 make demo
 MODEL := $(if $(filter sam3,$(SEGMENTER)),$(STAMPS)/sam3)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve gallery test check lint types bench chaos mutants clean
+.PHONY: help demo serve gallery test check lint types bench chaos mutants \
+	deploy doctor terraform-check image-check smoke audit clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -71,6 +74,25 @@ chaos: $(STAMPS)/test $(STAMPS)/servers ## Kill everything at random and check t
 
 mutants: $(STAMPS)/test $(STAMPS)/servers ## Remove each defence in turn: the tests must notice
 	@$(BIN)/python -m tests.mutants
+
+deploy: $(STAMPS)/local ## Show, apply or end a deployment; FILE=deploy.toml DO=plan
+	@$(BIN)/python -m infra deploy --file $(FILE) $(DO)
+
+doctor: $(STAMPS)/local ## Look at a deployment end to end with one photo; ARGS=--help
+	@$(BIN)/python -m infra doctor $(ARGS)
+
+terraform-check: $(STAMPS)/local ## Check infra/terraform as far as terraform is there; PROVIDERS=1 fetches the providers
+	@$(BIN)/python -m infra.terraform $(if $(PROVIDERS),--providers)
+
+image-check: $(STAMPS)/check ## Lint both images, run their install steps in clean environments, start what came out
+	@$(BIN)/python -m infra.images check
+
+smoke: $(STAMPS)/local ## Run one job against the emulated Runpod; API_IMAGE= HANDLER_IMAGE= take containers
+	@$(BIN)/python -m infra.images smoke $(if $(API_IMAGE),--api $(API_IMAGE)) $(if $(HANDLER_IMAGE),--handler $(HANDLER_IMAGE))
+
+audit: $(STAMPS)/check ## Look all dependencies up among known vulnerabilities
+	$(BIN)/pip freeze --exclude-editable | sed -E 's/\+[a-z0-9]+$$//' > $(STAMPS)/audited.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r $(STAMPS)/audited.txt
 
 clean: ## Remove .venv and everything generated
 	rm -rf $(VENV) .venv-swift .postgres .data demo-output gallery-output

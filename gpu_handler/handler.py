@@ -17,6 +17,8 @@ import msgspec
 from gpu_handler import console
 from gpu_handler.backends.choice import TorchMissing, choose_backends, gpu_in_use
 from gpu_handler.callback import CallbackClient
+from gpu_handler.check.photo import CheckFailed, prove
+from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.fetch import Fetcher
 from gpu_handler.ids import ids_of
 from gpu_handler.inpainting.base import Inpainter, InpainterError
@@ -184,8 +186,9 @@ def main() -> int:
         _start_logs(settings)
         engine = choose_engine(settings)
         brushwork = choose_brushwork(settings)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        prove(brushwork)
+    except (SettingsError, CheckFailed, DeviceLost, DeviceExhausted) as error:
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
         return 1
     work(settings, engine, brushwork)
     return 0

@@ -161,7 +161,9 @@ def _unpack() -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         return
     server = next(name for name in _depends("postgresql") if name.startswith("postgresql-"))
-    wanted = [server, *(name for name in _depends(server) if name.startswith("lib"))]
+    # The client's package has pg_dump.
+    linked = ("lib", "postgresql-client-")
+    wanted = [server, *(name for name in _depends(server) if name.startswith(linked))]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["apt-get", "download", *wanted], cwd=folder, check=True)
         for package in sorted(Path(folder).glob("*.deb")):

@@ -1,0 +1,1 @@
+"""Whether this worker could do its work: asked before it takes any."""

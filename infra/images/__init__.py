@@ -1,0 +1,1 @@
+"""Checks of the container images where no container engine is at hand."""
