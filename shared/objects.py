@@ -77,7 +77,7 @@ class ObjectStore:
             region_name=region,
             aws_access_key_id=access_key,
             aws_secret_access_key=secret_key,
-            config=_config(endpoint),
+            config=client_config(endpoint),
         )
 
     def __repr__(self) -> str:
@@ -171,7 +171,8 @@ class ObjectStore:
             )
 
 
-def _config(endpoint: str) -> Config:
+def client_config(endpoint: str) -> Config:
+    """What boto3 needs to be told for R2 and for S3 servers of one's own."""
     return Config(
         # R2 refuses the checksum trailers that boto3 sends by default.
         request_checksum_calculation="when_required",
@@ -184,11 +185,11 @@ def _config(endpoint: str) -> Config:
         max_pool_connections=_POOL,
         tcp_keepalive=True,
         # An HTTP proxy of the environment could not reach this machine's own loopback.
-        proxies={} if _is_loopback(endpoint) else None,
+        proxies={} if is_loopback(endpoint) else None,
     )
 
 
-def _is_loopback(endpoint: str) -> bool:
+def is_loopback(endpoint: str) -> bool:
     host = urlsplit(endpoint).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

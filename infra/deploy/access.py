@@ -1,9 +1,7 @@
 """Where Runpod and the bucket are, and the keys to them: from the environment alone."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Self
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -56,12 +54,3 @@ def store_endpoint(env: Environment) -> str:
     if not (account.isascii() and account.isalnum()):
         raise SettingsError("R2_ACCOUNT_ID (or R2_ENDPOINT_URL)", "must be letters and digits")
     return f"https://{account}.r2.cloudflarestorage.com"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether it names this machine: no proxy of the environment could reach that."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

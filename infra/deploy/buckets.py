@@ -11,11 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from boto3.session import Session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from infra.deploy.access import is_loopback
 from infra.deploy.bucket_rules import (
     CorsRule,
     cors_rule,
@@ -25,6 +23,7 @@ from infra.deploy.bucket_rules import (
     prefix_of,
 )
 from infra.deploy.errors import StoreRefused
+from shared.objects import client_config
 
 if TYPE_CHECKING:  # the stubs are a tool of `make check`, absent where this runs
     from types_boto3_s3.client import S3Client
@@ -55,7 +54,7 @@ class BucketSettings:
             region_name="auto",
             aws_access_key_id=access_key,
             aws_secret_access_key=secret_key,
-            config=_config(endpoint),
+            config=client_config(endpoint),
         )
         for operation in ("PutBucketCors", "PutBucketLifecycleConfiguration", "DeleteObjects"):
             self._client.meta.events.register(f"before-call.s3.{operation}", _sum_with_md5)
@@ -204,20 +203,6 @@ def _sentence(verb: str, name: str, code: str) -> str:
     if code == "BucketNotEmpty":
         return f"The bucket {name} is not empty: --delete-objects deletes everything in it."
     return f"The store does not {verb} the bucket {name} ({code or 'no code'})."
-
-
-def _config(endpoint: str) -> Config:
-    return Config(
-        # As in shared.objects: R2 refuses what boto3 adds by itself.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        signature_version="s3v4",
-        s3={"addressing_style": "path"},
-        retries={"mode": "standard", "total_max_attempts": 3},
-        connect_timeout=5,
-        read_timeout=30,
-        proxies={} if is_loopback(endpoint) else None,
-    )
 
 
 def _sum_with_md5(params: dict[str, Any], **_event: object) -> None:

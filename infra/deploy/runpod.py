@@ -9,7 +9,6 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from infra.deploy.access import is_loopback
 from infra.deploy.bodies import (
     CreateEndpoint,
     Endpoint,
@@ -21,6 +20,7 @@ from infra.deploy.bodies import (
     WorkerList,
 )
 from infra.deploy.errors import RunpodDenied, RunpodDown, RunpodMissing, RunpodRefused
+from shared.objects import is_loopback
 
 T = TypeVar("T")
 

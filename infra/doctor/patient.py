@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from infra.deploy.access import JOBS_URL, REST_URL, is_loopback, store_endpoint
+from infra.deploy.access import JOBS_URL, REST_URL, store_endpoint
 from shared.environment import Environment
+from shared.objects import is_loopback
 
 
 class Patient(Struct, frozen=True, kw_only=True):
