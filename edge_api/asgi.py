@@ -34,7 +34,9 @@ from edge_api.domain.errors import DomainError
 from edge_api.services import Services
 from edge_api.services.accounts import Accounts
 from edge_api.services.attempts import Policy
+from edge_api.services.billing import Billing
 from edge_api.services.callbacks import Callbacks
+from edge_api.services.cost import Previews
 from edge_api.services.counters import Counters
 from edge_api.services.dispatch import Dispatcher
 from edge_api.services.erasure import Eraser
@@ -46,6 +48,7 @@ from edge_api.services.jobs import Jobs, Objects
 from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
 from edge_api.services.loops import Pulse, repeat
+from edge_api.services.meter import Meter
 from edge_api.services.metrics import Access, Ages, Metrics
 from edge_api.services.reconcile import Reconciler
 from edge_api.services.retention import Retention
@@ -116,6 +119,7 @@ def create_app(
         accounts=Accounts(database, settings),
         rules=Rules(database),
         jobs=Jobs(database, store, links, lambda: _wake(wakes)),
+        previews=Previews(database, _meter(settings)),
         links=links,
         callbacks=Callbacks(database, settings.callback_secrets, _policy(settings), counters),
         health=Health(database, store, watch.pulse, endpoint, settings.queue_age_limit),
@@ -132,6 +136,7 @@ def create_app(
         loops = {
             "erase": eraser.step,
             "retain": Retention(database, store, settings).step,
+            "bill": Billing(database, runpod, _meter(settings)).step,
         }
         spaced = intervals or Intervals(expire=settings.expire_interval)
         background = _start(database, runpod, settings, spaced, wakes, loops, watch)
@@ -199,7 +204,11 @@ def _access(settings: Settings) -> Access:
 
 
 def _policy(settings: Settings) -> Policy:
-    return Policy(settings.max_attempts, settings.patience)
+    return Policy(settings.max_attempts, settings.patience, _meter(settings))
+
+
+def _meter(settings: Settings) -> Meter:
+    return Meter(settings.gpu_rate, settings.batch_concurrency)
 
 
 def _wake(events: tuple[asyncio.Event, ...]) -> None:

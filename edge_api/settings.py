@@ -1,7 +1,9 @@
 """The service's settings: read once from the environment, refused with a line that names one."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,6 +15,9 @@ from shared.environment import Environment, Mode, SettingsError, check_origin
 FEWEST_CHARACTERS = 10
 """Different ones in a secret of production. 32 random hexadecimal digits have fewer than these
 once in ten thousand times."""
+
+GPU_RATE = 310_000
+"""Nano-dollars per second: $0.00031, Runpod's flex rate of a 4090 (24 GB) in November 2026."""
 
 
 class Secret:
@@ -90,6 +95,7 @@ class Settings(Struct, frozen=True):
     credits are given away. `trusted_proxies` may say who calls, in X-Forwarded-For.
     Photos and results are deleted so many days after their job ended; 0 keeps them.
     `queue_age_limit` in seconds is how long a dispatch may wait before the service is not ready.
+    `gpu_rate` is what a second of a worker costs, in nano-dollars: GPU_USD_PER_SECOND.
     """
 
     mode: Mode
@@ -121,6 +127,7 @@ class Settings(Struct, frozen=True):
     queue_age_limit: float = 600.0
     metrics_token: Secret | None = None
     tracing: bool = False
+    gpu_rate: int = GPU_RATE
     patience: Patience = Patience()
 
     @classmethod
@@ -157,6 +164,7 @@ class Settings(Struct, frozen=True):
             queue_age_limit=env.seconds("QUEUE_AGE_LIMIT_SEC", 600.0, low=1, high=86400),
             metrics_token=_metrics_token(env),
             tracing=_tracing(env),
+            gpu_rate=_gpu_rate(env),
             patience=Patience.from_env(env),
         )
         _refuse_shared(settings)
@@ -229,6 +237,16 @@ def _metrics_token(env: Environment) -> Secret | None:
         return None
     env.secret("METRICS_TOKEN")
     return Secret(env.key("METRICS_TOKEN"))
+
+
+def _gpu_rate(env: Environment) -> int:
+    name = "GPU_USD_PER_SECOND"
+    if not env.given(name):
+        return GPU_RATE
+    text = env.text(name)
+    if re.fullmatch(r"[01](\.\d{1,9})?", text, re.ASCII) is None or Decimal(text) > 1:
+        raise SettingsError(name, "must be dollars in 0..1 with at most 9 decimals, like 0.00031")
+    return int(Decimal(text) * 10**9)
 
 
 def _tracing(env: Environment) -> bool:

@@ -11,7 +11,9 @@ from edge_api.clients.runpod import RunpodClient
 from edge_api.domain.errors import DomainError
 from edge_api.domain.plans import Plan
 from edge_api.services.attempts import Policy
+from edge_api.services.cost import By, read_costs
 from edge_api.services.history import change_plan, grant_credits, read_account, read_history
+from edge_api.services.meter import Meter
 from edge_api.services.reconcile import Reconciler
 from edge_api.services.replay import Replays
 from edge_api.settings import Settings
@@ -44,6 +46,8 @@ async def _run(options: argparse.Namespace, settings: Settings) -> tuple[object,
                 return await database.read(read_history, options.job_id), 0
             case "dead-letters":
                 return await _letters(database, settings, options), 0
+            case "cost":
+                return await database.read(read_costs, By(options.by), options.since), 0
             case "reconcile":
                 return await _reconcile(database, settings), 0
             case _:
@@ -89,7 +93,7 @@ async def _reconcile(database: Database, settings: Settings) -> object:
     runpod = RunpodClient(
         settings.runpod_base_url, settings.runpod_api_key.reveal(), timeout=settings.patience.call
     )
-    reconciler = Reconciler(database, runpod, Policy(settings.max_attempts, settings.patience))
+    reconciler = Reconciler(database, runpod, _policy(settings))
     try:
         while await reconciler.step():
             pass
@@ -104,6 +108,11 @@ async def _ledger(database: Database) -> tuple[object, int]:
         {"user_id": user, "balance": credits, "ledger": total} for user, credits, total in drifting
     ]
     return {"drifting": found}, 1 if found else 0
+
+
+def _policy(settings: Settings) -> Policy:
+    meter = Meter(settings.gpu_rate, settings.batch_concurrency)
+    return Policy(settings.max_attempts, settings.patience, meter)
 
 
 def _store(settings: Settings) -> ObjectStore:

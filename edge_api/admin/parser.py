@@ -1,8 +1,10 @@
 """The words of `python -m edge_api admin`."""
 
 import argparse
+from datetime import date
 
 from edge_api.domain.plans import Plan
+from edge_api.services.cost import By
 from edge_api.storage.dead_letters import DeadLetterState
 
 
@@ -12,6 +14,7 @@ def add_admin(parser: argparse.ArgumentParser) -> None:
     _users(topics.add_parser("users", help="accounts: their balance and plan"))
     _jobs(topics.add_parser("jobs", help="jobs with their whole history"))
     _letters(topics.add_parser("dead-letters", help="items that no attempt could finish"))
+    _cost(topics.add_parser("cost", help="GPU seconds and dollars of jobs that ended"))
     topics.add_parser("reconcile", help="look after every attempt now, as the service does in time")
     topics.add_parser("ledger", help="compare every balance with its ledger; 1 where one differs")
 
@@ -31,6 +34,13 @@ def _jobs(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     show = verbs.add_parser("show", help="the job, its items, attempts, dead letters and money")
     show.add_argument("job_id")
+
+
+def _cost(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--by", choices=[by.value for by in By], default=By.DAY.value)
+    parser.add_argument(
+        "--since", type=date.fromisoformat, help="YYYY-MM-DD (UTC): jobs that ended then or later"
+    )
 
 
 def _letters(parser: argparse.ArgumentParser) -> None:

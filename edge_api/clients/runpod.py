@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shared.messages import JobMessage
 
@@ -21,6 +21,10 @@ class RunpodStatus(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def ended(self) -> bool:
+        return self in {self.COMPLETED, self.FAILED, self.CANCELLED, self.TIMED_OUT}
 
 
 class RunpodError(Exception):
@@ -62,13 +66,20 @@ class Submitted(Struct, frozen=True):
 class RunpodJob(Struct, frozen=True):
     """`output` is what the handler returned, `retries` how often Runpod began it again by itself.
 
-    Runpod may add fields at any time.
+    Runpod may add fields at any time, and leave `executionTime` out.
     """
 
     status: RunpodStatus
     output: msgspec.Raw = msgspec.Raw(b"null")
     error: msgspec.Raw = msgspec.Raw(b"null")
     retries: int = 0
+    execution_time: object = field(default=None, name="executionTime")
+
+    @property
+    def execution_ms(self) -> float | None:
+        """How long a worker had it, in milliseconds; None where the answer does not say."""
+        told = self.execution_time
+        return float(told) if isinstance(told, int | float) and abs(told) < 1e15 else None
 
 
 class Workers(Struct, frozen=True):

@@ -18,6 +18,7 @@ from edge_api.controllers.schemas import (
     JobCanceled,
     JobCreated,
     JobData,
+    JobPreview,
     JobQueued,
     JobSummaryView,
     JobView,
@@ -39,6 +40,7 @@ from edge_api.controllers.schemas import (
 )
 from edge_api.domain.jobs import ItemStatus, JobStatus
 from edge_api.domain.plans import Plan
+from edge_api.services.cost import Basis, Estimate
 from edge_api.services.links import DownloadLink, UploadLink
 from edge_api.storage.ledger import Kind, Movement
 from edge_api.storage.users import Profile
@@ -171,6 +173,20 @@ ANSWERS: dict[str, object] = {
     "ReceiveCallback": CallbackAnswer(processed=True),
 }
 """The `data` of a successful answer, by operation id."""
+
+OTHERWISE: dict[tuple[str, int], object] = {
+    ("ExecuteJob", 200): JobPreview(
+        job_id=JOB,
+        status=JobStatus.UPLOADED,
+        concepts=_WALL,
+        protect=["Frame_Molding"],
+        warnings=[_DEFAULTS],
+        items=3,
+        credits=3,
+        estimate=Estimate(1.5, 0.000465, Basis.MEASURED, 214),
+    ),
+}
+"""The `data` of an answer with a second status, by operation id and that status."""
 
 BODIES: dict[str, Struct] = {
     "SignUp": SignUpBody(device_hash="b3f1c8…"),

@@ -3,15 +3,15 @@
 from collections import Counter
 from typing import Annotated
 
-from litestar import Controller, get, post
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET
 
 from edge_api.controllers.auth import Caller, authenticated
 from edge_api.controllers.envelope import Envelope, ok, timestamp
-from edge_api.controllers.idempotency import CLAIM
-from edge_api.controllers.openapi import errors
+from edge_api.controllers.idempotency import CLAIM, CLAIM_FOR_EFFECT, DryRun
+from edge_api.controllers.openapi import answers, errors
 from edge_api.controllers.schemas import (
     CreateJobBody,
     ExecuteBody,
@@ -21,6 +21,7 @@ from edge_api.controllers.schemas import (
     JobCanceled,
     JobCreated,
     JobData,
+    JobPreview,
     JobQueued,
     JobSummaryView,
     JobView,
@@ -29,6 +30,7 @@ from edge_api.controllers.schemas import (
 )
 from edge_api.domain.jobs import ItemStatus
 from edge_api.services import Services
+from edge_api.services.cost import Preview
 from edge_api.services.idempotency import Claim
 from edge_api.services.jobs import ExecuteRequest
 from edge_api.services.links import DownloadLink
@@ -161,17 +163,21 @@ class JobController(Controller):
     @post(
         "/jobs/{job_id:str}/execute",
         operation_id="ExecuteJob",
-        dependencies=CLAIM,
+        dependencies=CLAIM_FOR_EFFECT,
         status_code=202,
-        responses=errors(
-            "TOKEN",
-            "KEYED",
-            "VALIDATION_ERROR",
-            "JOB_NOT_FOUND",
-            "RULE_NOT_FOUND",
-            "INVALID_TRANSITION",
-            "ALREADY_CANCELED",
-        ),
+        responses={
+            202: answers(JobQueued, "The job is queued."),
+            200: answers(JobPreview, "With `dry_run`: nothing has happened."),
+            **errors(
+                "TOKEN",
+                "KEYED",
+                "VALIDATION_ERROR",
+                "JOB_NOT_FOUND",
+                "RULE_NOT_FOUND",
+                "INVALID_TRANSITION",
+                "ALREADY_CANCELED",
+            ),
+        },
     )
     async def execute_job(
         self,
@@ -180,18 +186,25 @@ class JobController(Controller):
         claim: NamedDependency[Claim],
         job_id: FromPath[str],
         data: JSONBody[ExecuteBody],
-    ) -> Envelope[JobQueued]:
-        """Queue the job with what to do. The same body again answers as the first did."""
-        job = await services.jobs.execute(request.user, job_id, _execute_request(data), claim)
-        return ok(
-            JobQueued(
-                job_id=job.id,
-                status=job.status,
-                concepts=job.concepts or {},
-                protect=job.protect or [],
-                warnings=job.warnings or [],
-            )
+        dry_run: DryRun = False,
+    ) -> Response[Envelope[JobQueued] | Envelope[JobPreview]]:
+        """Queue the job with what to do. The same body again answers as the first did.
+
+        A dry run is refused where executing is, and of a job that was executed before.
+        """
+        wanted = _execute_request(data)
+        if dry_run:
+            preview = await services.previews.preview(request.user, job_id, wanted)
+            return Response(ok(_preview(preview)), status_code=200)
+        job = await services.jobs.execute(request.user, job_id, wanted, claim)
+        queued = JobQueued(
+            job_id=job.id,
+            status=job.status,
+            concepts=job.concepts or {},
+            protect=job.protect or [],
+            warnings=job.warnings or [],
         )
+        return Response(ok(queued), status_code=202)
 
     @post(
         "/jobs/{job_id:str}/cancel",
@@ -219,6 +232,21 @@ def _execute_request(body: ExecuteBody) -> ExecuteRequest:
         rule_id=body.rule_id,
         output_template=body.output_template,
         protect_defaults=body.protect_defaults is not False,
+    )
+
+
+def _preview(preview: Preview) -> JobPreview:
+    job, execution = preview.job, preview.execution
+    return JobPreview(
+        job_id=job.id,
+        status=job.status,
+        concepts=execution.concepts,
+        protect=execution.protect,
+        warnings=execution.warnings,
+        items=job.total_items,
+        credits=job.total_items - job.refunded,
+        estimate=preview.estimate,
+        output_template=execution.output_template or UNSET,
     )
 
 

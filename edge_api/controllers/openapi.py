@@ -19,7 +19,7 @@ from litestar.openapi.spec import Components, Example, SecurityScheme, Tag
 from litestar.params import FromPath
 
 from edge_api.controllers.envelope import Envelope, ErrorEnvelope, Meta
-from edge_api.controllers.examples import ANSWERS, BODIES, MOMENT
+from edge_api.controllers.examples import ANSWERS, BODIES, MOMENT, OTHERWISE
 from edge_api.domain import errors as catalogue
 from shared.messages import ItemResult
 
@@ -75,6 +75,15 @@ def errors(*codes: str) -> Mapping[int, ResponseSpec]:
         if code not in by_status[_STATUS[code]]:
             by_status[_STATUS[code]].append(code)
     return {status: _specification(group) for status, group in sorted(by_status.items())}
+
+
+def answers(data: type, description: str) -> ResponseSpec:
+    """The specification of a successful answer that holds `data` in its envelope."""
+    return ResponseSpec(
+        data_container=Envelope[data],  # pyright: ignore[reportInvalidTypeArguments]
+        description=description,
+        generate_examples=False,
+    )
 
 
 def _specification(codes: list[str]) -> ResponseSpec:
@@ -169,10 +178,11 @@ _BODY_OPTIONAL = {"SignUp", "UpdateRule"}
 
 def _exemplify(operation: Schema) -> None:
     name = operation["operationId"]
-    success = next(code for code in operation["responses"] if code.startswith("2"))
-    answer = Envelope(ANSWERS[name], Meta("b0d3c2f7e7f04a6f9a35d9a8a3f0f2c1", MOMENT))
-    media = operation["responses"][success]["content"]["application/json"]
-    media["example"] = msgspec.to_builtins(answer)
+    for status in (code for code in operation["responses"] if code.startswith("2")):
+        data = OTHERWISE.get((name, int(status)), ANSWERS[name])
+        answer = Envelope(data, Meta("b0d3c2f7e7f04a6f9a35d9a8a3f0f2c1", MOMENT))
+        media = operation["responses"][status]["content"]["application/json"]
+        media["example"] = msgspec.to_builtins(answer)
     if name in _BODY_OPTIONAL:
         operation["requestBody"]["required"] = False
     if name in BODIES:

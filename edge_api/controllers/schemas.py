@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edge_api.domain.jobs import ItemStatus, JobStatus
 from edge_api.domain.plans import Plan
+from edge_api.services.cost import Estimate
 from edge_api.services.export import ExportedJob
 from edge_api.services.links import DownloadLink, UploadLink
 from edge_api.storage.ledger import Movement
@@ -272,6 +273,22 @@ class JobQueued(Struct, frozen=True):
     protect: list[str]
     warnings: list[RuleWarning]
     queued: bool = True
+
+
+class JobPreview(Struct, frozen=True):
+    """What executing would do, and has not done. `credits` are reserved already; they are spent
+    photo by photo as photos succeed. The estimate is without a worker's start."""
+
+    job_id: str
+    status: JobStatus
+    concepts: dict[str, ConceptRule]
+    protect: list[str]
+    warnings: list[RuleWarning]
+    items: int
+    credits: int
+    estimate: Estimate
+    output_template: str | UnsetType = UNSET
+    queued: bool = False
 
 
 class JobCanceled(Struct, frozen=True):

@@ -5,6 +5,7 @@ from msgspec import Struct
 from edge_api.domain.addresses import Proxies
 from edge_api.services.accounts import Accounts
 from edge_api.services.callbacks import Callbacks
+from edge_api.services.cost import Previews
 from edge_api.services.erasure import Eraser
 from edge_api.services.export import Exports
 from edge_api.services.health import Health
@@ -22,6 +23,7 @@ class Services(Struct, frozen=True):
     accounts: Accounts
     rules: Rules
     jobs: Jobs
+    previews: Previews
     links: Links
     callbacks: Callbacks
     health: Health

@@ -10,9 +10,11 @@ from edge_api.clients.runpod import RunpodJob, RunpodStatus
 from edge_api.domain.errors import CallbackUnauthorized
 from edge_api.domain.ids import new_id
 from edge_api.domain.jobs import WORKING
+from edge_api.services.meter import Meter, clamp
 from edge_api.services.results import check_keys
 from edge_api.services.settlement import abandon_items, record_result
 from edge_api.settings import Patience
+from edge_api.storage.costs import record_execution
 from edge_api.storage.dead_letters import insert_dead_letter
 from edge_api.storage.dispatches import (
     IN_DOUBT,
@@ -54,6 +56,7 @@ class Policy(Struct, frozen=True):
 
     max_attempts: int = 3
     patience: Patience = Patience()
+    meter: Meter = Meter()
 
     def last_chance(self, dispatch: Dispatch) -> bool:
         """Whether what this attempt loses is lost for good."""
@@ -71,6 +74,8 @@ def apply_status(
     connection: Connection, dispatch: Dispatch, answer: RunpodJob, policy: Policy, now: float
 ) -> Lost | None:
     """Bring a job in line with what Runpod says of it."""
+    if answer.status.ended and (ms := answer.execution_ms) is not None:
+        record_execution(connection, dispatch.id, clamp(ms), policy.meter.rate)
     match answer.status:
         case RunpodStatus.IN_QUEUE:
             postpone(connection, dispatch.id, now + pause(dispatch, now))
@@ -119,7 +124,8 @@ def apply_output(
                 logger.warning(str(error), extra=dispatch.ids)
             else:
                 last = policy.last_chance(dispatch)
-                record_result(connection, job.id, result, now, last_chance=last)
+                gpu = policy.meter.time(result.timings, job.total_items)
+                record_result(connection, job.id, result, now, last_chance=last, gpu=gpu)
 
 
 def _belongs(dispatch: Dispatch, result: ItemResult) -> bool:

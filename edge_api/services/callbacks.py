@@ -102,4 +102,5 @@ def apply_callback(
     lease = now + policy.patience.stall
     record_life(connection, dispatch.id, result.runpod_job_id, now, lease)
     last = policy.last_chance(dispatch)
-    return record_result(connection, job_id, result, now, last_chance=last)
+    gpu = policy.meter.time(result.timings, job.total_items)
+    return record_result(connection, job_id, result, now, last_chance=last, gpu=gpu)

@@ -243,7 +243,7 @@ def execute_job(
     connection: Connection, user_id: str, job_id: str, request: ExecuteRequest, now: float
 ) -> Job:
     job = lock_owned_job(connection, user_id, job_id)
-    request_hash = hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
+    request_hash = _hash(request)
     if job.status in EXECUTED and job.execute_hash == request_hash:
         return job
     _refuse_execution(job.status)
@@ -254,6 +254,22 @@ def execute_job(
         connection, new_id("dispatch"), job_id, 1, now, request_id=logged_as("request_id")
     )
     return queued
+
+
+def preview_job(
+    connection: Connection, user_id: str, job_id: str, request: ExecuteRequest
+) -> tuple[Job, Execution]:
+    """What executing the job would fix; moves nothing. Refuses an executed job whatever it runs
+    with."""
+    job = read_owned_job(connection, user_id, job_id)
+    if job.status in EXECUTED:
+        raise InvalidTransition("The job was executed; GET it to see what it runs with.")
+    _refuse_execution(job.status)
+    return job, _plan(connection, job, request, _hash(request))
+
+
+def _hash(request: ExecuteRequest) -> str:
+    return hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
 
 
 def _refuse_execution(status: JobStatus) -> None:

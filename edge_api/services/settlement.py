@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from edge_api.domain.jobs import JobStatus, outcome
 from edge_api.storage.dispatches import DispatchState, end_dispatches
 from edge_api.storage.jobs import (
+    GpuTime,
     Job,
     advance_job,
     count_ended_items,
@@ -30,6 +31,7 @@ def record_result(
     now: float,
     *,
     last_chance: bool = True,
+    gpu: GpuTime | None = None,
 ) -> bool:
     """Write how one item ended, and end the job with its last item.
 
@@ -41,7 +43,7 @@ def record_result(
         return False
     if result.error is not None and result.error.retryable and not last_chance:
         return False
-    if not finish_item(connection, job_id, _explained(result), now):
+    if not finish_item(connection, job_id, _explained(result), now, gpu):
         return False
     done = int(result.status is ItemStatus.DONE)
     _settle(connection, count_ended_items(connection, job_id, done, 1 - done), now)

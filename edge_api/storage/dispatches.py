@@ -107,6 +107,7 @@ class Attempt(Struct, frozen=True):
     begun_at: float | None
     lease_until: float | None
     next_at: float
+    execution_ms: int | None
 
 
 def list_attempts(connection: Connection, job_id: str) -> list[Attempt]:

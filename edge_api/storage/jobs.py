@@ -74,6 +74,13 @@ class ItemState(Struct, frozen=True):
     error: ItemError | None
 
 
+class GpuTime(Struct, frozen=True):
+    """Milliseconds, and nano-dollars per second."""
+
+    ms: int
+    rate: int
+
+
 class Execution(Struct, frozen=True):
     """What a job runs with, copied into it: a later change of the rule does not touch it."""
 
@@ -316,7 +323,13 @@ def remember_inputs(connection: Connection, job_id: str, etags: Mapping[int, str
         )
 
 
-def finish_item(connection: Connection, job_id: str, result: ItemResult, now: float) -> bool:
+def finish_item(
+    connection: Connection,
+    job_id: str,
+    result: ItemResult,
+    now: float,
+    gpu: GpuTime | None = None,
+) -> bool:
     """Write how a pending item ended; False where it had ended before."""
     finished = connection.execute(
         update(items)
@@ -333,6 +346,8 @@ def finish_item(connection: Connection, job_id: str, result: ItemResult, now: fl
             report=_builtins(result.report),
             attempt=result.attempt,
             ended_at=now,
+            gpu_ms=None if gpu is None else gpu.ms,
+            gpu_rate=None if gpu is None else gpu.rate,
         )
     )
     return finished.rowcount == 1

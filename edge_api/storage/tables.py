@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -90,6 +91,13 @@ jobs = Table(
     CheckConstraint("refunded >= 0 AND refunded <= total_items", name="refund_bounded"),
     Index("ix_jobs_user_id_id", "user_id", "id"),
     Index("ix_jobs_status_created_at", "status", "created_at"),
+    Index(
+        "ix_jobs_preset_ended_at",
+        "preset",
+        "ended_at",
+        sqlite_where=text("ended_at IS NOT NULL"),
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
 )
 
 items = Table(
@@ -106,6 +114,9 @@ items = Table(
     Column("ended_at", Float, nullable=True),
     # The photo as it was when its upload was confirmed: one swapped afterwards is refused.
     Column("input_etag", String(128), nullable=True),
+    # Its share of its worker's time, and nano-dollars per second as they were then.
+    Column("gpu_ms", Integer, nullable=True),
+    Column("gpu_rate", Integer, nullable=True),
     CheckConstraint("status IN ('pending', 'done', 'failed')", name="status_known"),
 )
 
@@ -129,6 +140,9 @@ dispatches = Table(
     Column("begun_at", Float, nullable=True),
     # Of the call that executed the job: it joins log lines of every attempt.
     Column("request_id", String(128), nullable=True),
+    # How long it ran as Runpod says, and nano-dollars per second as they were then.
+    Column("execution_ms", Integer, nullable=True),
+    Column("gpu_rate", Integer, nullable=True),
     UniqueConstraint("job_id", "attempt"),
     CheckConstraint(
         "state IN ('new', 'submitting', 'uncertain', 'submitted', 'canceling', 'superseded',"

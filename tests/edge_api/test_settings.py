@@ -35,6 +35,14 @@ def test_a_complete_environment() -> None:
     assert settings.log_level == "INFO"
 
 
+@pytest.mark.parametrize(
+    ("text", "nano_dollars"),
+    [("", 310_000), ("0.00031", 310_000), ("0.00116", 1_160_000), ("0", 0), ("1.0", 10**9)],
+)
+def test_what_a_second_costs(text: str, nano_dollars: int) -> None:
+    assert read(GPU_USD_PER_SECOND=text).gpu_rate == nano_dollars
+
+
 def test_secrets_do_not_show() -> None:
     settings = read()
     assert "canary" not in repr(settings)
@@ -78,6 +86,11 @@ MALFORMED = [
     ("R2_ENDPOINT_URL", "http://host:99999"),
     ("R2_ENDPOINT_URL", "http://["),
     ("R2_BUCKET_NAME", "a/b"),
+    ("GPU_USD_PER_SECOND", "-0.1"),
+    ("GPU_USD_PER_SECOND", "1.1"),
+    ("GPU_USD_PER_SECOND", "0,31"),
+    ("GPU_USD_PER_SECOND", "nan"),
+    ("GPU_USD_PER_SECOND", "0.0000000001"),
     ("R2_BUCKET_NAME", ".."),
     ("R2_ACCESS_KEY_ID", "two words"),
     ("R2_SECRET_ACCESS_KEY", "canary\nline"),

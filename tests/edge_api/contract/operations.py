@@ -15,7 +15,7 @@ OWNED = {"job_id": "job_" + "0" * 32, "rule_id": "rule_" + "0" * 32}
 PUBLIC = {"preset_id": "interior", "idx": 0}
 """Names of what is the same for everyone, or only a place within something owned."""
 
-OPTIONAL = {"limit", "cursor", "Idempotency-Key"}
+OPTIONAL = {"limit", "cursor", "Idempotency-Key", "dry_run"}
 """Parameters that a call can do without."""
 
 

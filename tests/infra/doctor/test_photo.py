@@ -50,6 +50,7 @@ def patient(stack: Stack, rest: str) -> Patient:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_photo_goes_through_and_classical_in_the_place_of_sam3_is_told(tmp_path: Path) -> None:
     with Stack(tmp_path / "stack") as stack:

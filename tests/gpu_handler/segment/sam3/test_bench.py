@@ -36,6 +36,7 @@ def setting() -> Setting:
         return build_setting(Size.TINY, Device("cpu"), plan, Budget(60))
 
 
+@pytest.mark.slow
 def test_one_command_measures_every_part_and_writes_it_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

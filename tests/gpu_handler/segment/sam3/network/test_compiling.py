@@ -73,6 +73,7 @@ def test_inductor_answers_the_same() -> None:
     check_compiled("inductor")
 
 
+@pytest.mark.slow
 def test_photos_are_served_while_layers_compile() -> None:
     detector, gate, seen = make_detector(), threading.Event(), threading.Event()
     expected = decode(detector, *SHAPES[3])
@@ -110,6 +111,7 @@ def test_a_compiler_that_fails_leaves_everything_eager(caplog: pytest.LogCapture
     assert difference(decode(detector, *SHAPES[1]), expected) == 0
 
 
+@pytest.mark.slow
 def test_a_second_detector_of_a_process_is_compiled_as_well() -> None:
     graphs: list[torch.fx.GraphModule] = []
 
