@@ -24,6 +24,8 @@ from tests.edge_api.model.world import WHO, World
 SIGN_UPS = Rate(4, 3600.0)
 ADMISSION = Admission(SIGN_UPS, 45, b"device:model")
 DEVICES = st.sampled_from([None, None, "phone", "tablet"])
+# One after another, from the same place: what the limits are there for.
+TIMES = st.sampled_from([1, 1, 4])
 ADDRESSES = st.sampled_from(["203.0.113.7", "2001:db8::1", "2001:db8::2:1"])
 
 
@@ -39,9 +41,10 @@ class Accounts(World):
     def sign_up_free(self) -> None:
         self._sign_up(None, "198.51.100.1")
 
-    @rule(device=DEVICES, address=ADDRESSES)
-    def sign_up(self, device: str | None, address: str) -> None:
-        self._sign_up(device, address)
+    @rule(device=DEVICES, address=ADDRESSES, times=TIMES)
+    def sign_up(self, device: str | None, address: str, times: int) -> None:
+        for _ in range(times):
+            self._sign_up(device, address)
 
     def _sign_up(self, device: str | None, address: str) -> None:
         day = datetime.fromtimestamp(self.now, UTC).date().isoformat()

@@ -104,7 +104,7 @@ def check(make: Callable[[], World]) -> None:
     whole = [world.met for world in worlds if world.steps >= STEPS]
     assert len(whole) >= RUNS
     rare = {met: share for met, share in shares(whole).items() if share < LEAST}
-    assert not rare, "the rules hardly lead there any more"
+    assert not rare, f"the rules hardly lead there any more: {rare}"
 
 
 def _play(make: Callable[[], World], least: int, phases: Collection[Phase]) -> None:
