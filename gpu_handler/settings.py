@@ -16,6 +16,14 @@ SECRETS = frozenset({"storage_access_key", "storage_secret_key", "callback_secre
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
+class AdapterChoice(StrEnum):
+    """Where jobs come from: a module of `gpu_handler.adapters` each."""
+
+    RUNPOD = "runpod"
+    HTTP = "http"
+    QUEUE = "queue"
+
+
 class SegmenterChoice(StrEnum):
     """Which engine finds the concepts. `auto` may choose; the other two are meant literally."""
 
@@ -66,7 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_timeout_sec: float = 10.0
     callback_allowed_hosts: frozenset[str] = frozenset()
     hf_token: str | None = None
-    adapter: str = "runpod"
+    adapter: AdapterChoice = AdapterChoice.RUNPOD
     log_level: str = "INFO"
     segmenter: SegmenterChoice = SegmenterChoice.AUTO
     sam3_model: str | None = None
@@ -94,7 +102,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             callback_timeout_sec=env.seconds("CALLBACK_TIMEOUT_SEC", 10.0, low=0.1, high=60.0),
             callback_allowed_hosts=_hosts(env),
             hf_token=env.text("HF_TOKEN", "") or None,
-            adapter=env.choice("ADAPTER", "runpod", ("runpod",)),
+            adapter=_choice(env, "ADAPTER", AdapterChoice, "runpod"),
             log_level=env.log_level(),
             segmenter=_choice(env, "SEGMENTER", SegmenterChoice),
             sam3_model=env.text("SAM3_MODEL", "") or None,

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from gpu_handler.answering import make_handler
 from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.fetch import Fetcher
-from gpu_handler.handler import make_handler
 from gpu_handler.imaging.png import encode_png
 from gpu_handler.segment.base import Pixels
 from shared.messages import JobSummary

@@ -11,8 +11,8 @@ import httpx
 import msgspec
 import pytest
 
+from gpu_handler.answering import make_handler
 from gpu_handler.fetch import Fetcher
-from gpu_handler.handler import make_handler
 from gpu_handler.ids import ids_of, origin
 from shared.logs import JsonLines
 from shared.messages import JobMessage
@@ -73,7 +73,7 @@ def test_every_line_and_callback_of_a_job_names_what_it_follows_from(logged: Str
 
     told = lines(logged)
     assert {line["logger"] for line in told} == {
-        "gpu_handler.handler",
+        "gpu_handler.answering",
         "gpu_handler.pipeline.job",
         "gpu_handler.callback",
     }
