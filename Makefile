@@ -53,7 +53,7 @@ $(STAMPS)/servers: $(STAMPS)/test tests/objects/swift-requirements.txt
 	@touch $@
 
 test: $(STAMPS)/test $(STAMPS)/servers ## Run the default test suite
-	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types ## Format check, lint, types and import contracts
 

@@ -126,7 +126,9 @@ def test_most_colours_are_reached() -> None:
 def test_what_no_mask_covers_and_what_is_protected_stays_bit_for_bit(
     action: Action, value: str
 ) -> None:
-    for preset, sample in everything():
+    # To fill a whole wall takes a second and a half.
+    photos = list(everything())[:: 4 if action is Action.REMOVE else 1]
+    for preset, sample in photos:
         concept = "Body" if preset == "seller" else "Wall"
         photo = painted(sample, preset, **{concept: (action, value)})
         covered = photo.masks[concept] > 0

@@ -160,6 +160,7 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown part speed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_gpu_machine_needs_nothing_else_of_ours() -> None:
     """Neither web framework nor object store nor codecs."""
     code = (

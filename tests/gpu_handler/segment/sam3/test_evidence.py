@@ -482,6 +482,7 @@ def test_the_detectors_own_answer_is_read() -> None:
             assert len(segmentation.instances) == int(sure.sum())
 
 
+@pytest.mark.slow
 def test_a_hundred_instances_on_a_large_photo_need_less_than_two_gigabytes() -> None:
     script = Path(__file__).parent / "crowd.py"
     finished = subprocess.run(
