@@ -182,7 +182,7 @@ def test_a_body_that_was_changed_after_signing(scene: Scene) -> None:
     body = json.dumps(scene.worker.result(0)).encode()
     secret = scene.service.settings.callback_secrets[0].reveal()
     headers = sign_headers(secret, "msg_1", body, now=time.time())
-    changed = body.replace(b'"idx": 0', b'"idx": 1')
+    changed = body + b" "  # it says the same, so that nothing but the signature can object
     path = f"/jobs/{scene.job_id}/callback"
     assert refused(scene.service.api.post(path, content=changed, headers=headers)) == UNAUTHORIZED
     assert scene.service.api.post(path, content=body, headers=headers).status_code == 200
