@@ -69,11 +69,14 @@ class JobController(Controller):
 
         At the plan's limit the oldest job that was never confirmed gives way and is refunded.
         """
-        job_id = claim.result or await services.jobs.create(
-            request.user, data.preset, data.item_count, claim
-        )
+        if claim.result is None:
+            job_id, links = await services.jobs.create(
+                request.user, data.preset, data.item_count, claim
+            )
+        else:
+            job_id, count = claim.result, range(data.item_count)
+            links = await services.links.uploads(request.user, job_id, count)
         also_log(job_id=job_id)
-        links = await services.links.uploads(request.user, job_id, range(data.item_count))
         return ok(
             JobCreated(
                 job_id=job_id,

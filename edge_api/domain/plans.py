@@ -23,3 +23,6 @@ LIMITS: dict[Plan, Limits] = {
     Plan.FREE: Limits(credits=10, concurrent_jobs=1, items=10, rule_slots=2),
     Plan.PRO: Limits(credits=200, concurrent_jobs=3, items=200, rule_slots=20),
 }
+
+MOST_ITEMS = max(limits.items for limits in LIMITS.values())
+"""In a job of any plan."""

@@ -25,8 +25,9 @@ from edge_api.domain.errors import (
 )
 from edge_api.domain.ids import new_id
 from edge_api.domain.jobs import CONFIRMED, EXECUTED, JobStatus
+from edge_api.domain.plans import MOST_ITEMS
 from edge_api.services.idempotency import NO_CLAIM, Claim
-from edge_api.services.links import Links
+from edge_api.services.links import Links, UploadLink
 from edge_api.services.rules import known_preset
 from edge_api.services.settlement import cancel_job
 from edge_api.services.uploads import sort_uploads
@@ -101,13 +102,22 @@ class Jobs:
 
     async def create(
         self, user_id: str, preset_id: str, item_count: int, claim: Claim = NO_CLAIM
-    ) -> str:
-        """Reserve credits and a slot, and make the job; all of it or nothing."""
+    ) -> tuple[str, list[UploadLink]]:
+        """Reserve credits and a slot, and make the job; all of it or nothing. Where to upload to
+        comes with it."""
         if item_count < 1:
             raise InvalidRequest([Problem("item_count", "must be at least 1")])
         preset = known_preset(preset_id)
+        job_id = new_id("job")
+        # The database is at work for longer than it takes to sign, and refuses what is too much.
+        photos = range(min(item_count, MOST_ITEMS))
+        signing = asyncio.create_task(self._links.uploads(user_id, job_id, photos))
         reserve = claim.settling(reserve_job, str)
-        return await self._database.write(reserve, user_id, preset.id, item_count, time.time())
+        try:
+            await self._database.write(reserve, user_id, preset.id, item_count, time.time(), job_id)
+            return job_id, await signing
+        finally:
+            signing.cancel()
 
     async def fetch(self, user_id: str, job_id: str) -> tuple[Job, list[ItemState]]:
         """The items may be a moment ahead of the job, and never behind it: one that has ended has
@@ -170,15 +180,21 @@ def _id(job: Job) -> str:
 
 
 def reserve_job(
-    connection: Connection, user_id: str, preset_id: str, item_count: int, now: float
+    connection: Connection,
+    user_id: str,
+    preset_id: str,
+    item_count: int,
+    now: float,
+    job_id: str | None = None,
 ) -> str:
+    """Returns the job's id, a new one where none is given."""
     user = find_user(connection, user_id)
     if user is None:
         raise TokenInvalid
     if item_count > user.limits.items:
         raise ItemLimit(user.limits.items, item_count)
     _take_slot(connection, user_id, user.limits.concurrent_jobs, now)
-    job_id = new_id("job")
+    job_id = job_id or new_id("job")
     insert_job(connection, job_id, user_id, preset_id, item_count, now)
     if not move_credits(connection, user_id, Kind.RESERVE, -item_count, now, job_id):
         # Read again: the job that gave way has given its credits back.
