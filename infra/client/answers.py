@@ -135,6 +135,29 @@ class Executed(Struct, frozen=True):
     warnings: list[RuleWarning] = []
 
 
+class Estimate(Struct, frozen=True):
+    """What the photos will use and cost; `basis` is measured, or assumed where little has run."""
+
+    gpu_seconds: float
+    usd: float
+    basis: str
+    items_measured: int = 0
+
+
+class Rehearsed(Struct, frozen=True):
+    """What executing would do, and has not done. `credits` are reserved already."""
+
+    job_id: str
+    status: str
+    items: int
+    credits: int
+    estimate: Estimate
+    concepts: dict[str, RuleAction] = {}
+    protect: list[str] = []
+    warnings: list[RuleWarning] = []
+    output_template: str | None = None
+
+
 class Canceled(Struct, frozen=True):
     """`refunded` is the number of credits that came back."""
 

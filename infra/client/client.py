@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, overload
 from urllib.parse import quote
 
 import httpx
@@ -132,6 +132,7 @@ class PaletteClient:
     def confirm_upload(self, job_id: str) -> answers.Confirmed:
         return self._calls.data("POST", _job(job_id, "/confirm-upload"), answers.Confirmed)
 
+    @overload
     def execute(
         self,
         job_id: str,
@@ -141,13 +142,44 @@ class PaletteClient:
         rule_id: str | None = None,
         output_template: str | None = None,
         protect_defaults: bool | None = None,
-    ) -> answers.Executed:
+        dry_run: Literal[False] = False,
+    ) -> answers.Executed: ...
+
+    @overload
+    def execute(
+        self,
+        job_id: str,
+        concepts: Mapping[str, answers.RuleAction] | None = None,
+        *,
+        protect: Sequence[str] | None = None,
+        rule_id: str | None = None,
+        output_template: str | None = None,
+        protect_defaults: bool | None = None,
+        dry_run: Literal[True],
+    ) -> answers.Rehearsed: ...
+
+    def execute(
+        self,
+        job_id: str,
+        concepts: Mapping[str, answers.RuleAction] | None = None,
+        *,
+        protect: Sequence[str] | None = None,
+        rule_id: str | None = None,
+        output_template: str | None = None,
+        protect_defaults: bool | None = None,
+        dry_run: bool = False,
+    ) -> answers.Executed | answers.Rehearsed:
         """Queue the job. `rule_id` overrides the inline concepts and protect.
 
         Without `protect` the preset's defaults are protected, unless `protect_defaults` is False.
+        With `dry_run` nothing moves, and the answer is what would run and cost.
         """
         body = bodies.Execute(concepts or {}, protect, rule_id, output_template, protect_defaults)
-        return self._calls.data("POST", _job(job_id, "/execute"), answers.Executed, body)
+        path = _job(job_id, "/execute")
+        if dry_run:
+            params = {"dry_run": "true"}
+            return self._calls.data("POST", path, answers.Rehearsed, body, params=params)
+        return self._calls.data("POST", path, answers.Executed, body)
 
     def job(self, job_id: str) -> answers.Job:
         return self._calls.data("GET", _job(job_id), answers.JobAnswer).job

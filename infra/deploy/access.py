@@ -51,6 +51,8 @@ def store_endpoint(env: Environment) -> str:
     if env.given("R2_ENDPOINT_URL"):
         return env.origin("R2_ENDPOINT_URL")
     account = env.given("R2_ACCOUNT_ID")
+    if not account:
+        raise SettingsError("R2_ACCOUNT_ID (or R2_ENDPOINT_URL)", "is not set")
     if not (account.isascii() and account.isalnum()):
-        raise SettingsError("R2_ACCOUNT_ID (or R2_ENDPOINT_URL)", "must be letters and digits")
+        raise SettingsError("R2_ACCOUNT_ID", "must be letters and digits")
     return f"https://{account}.r2.cloudflarestorage.com"

@@ -3,12 +3,10 @@
 Objects are the business of `shared.objects`; what is here needs a key that may change the bucket.
 """
 
-import base64
-import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +21,7 @@ from infra.deploy.bucket_rules import (
     prefix_of,
 )
 from infra.deploy.errors import StoreRefused
-from shared.objects import client_config
+from shared.objects import client_config, sum_with_md5
 
 if TYPE_CHECKING:  # the stubs are a tool of `make check`, absent where this runs
     from types_boto3_s3.client import S3Client
@@ -56,8 +54,8 @@ class BucketSettings:
             aws_secret_access_key=secret_key,
             config=client_config(endpoint),
         )
-        for operation in ("PutBucketCors", "PutBucketLifecycleConfiguration", "DeleteObjects"):
-            self._client.meta.events.register(f"before-call.s3.{operation}", _sum_with_md5)
+        changing = ("PutBucketCors", "PutBucketLifecycleConfiguration", "DeleteObjects")
+        sum_with_md5(self._client, *changing)
 
     def exists(self) -> bool:
         try:
@@ -179,7 +177,11 @@ class BucketSettings:
         except BotoCoreError as error:
             # botocore's own texts hold whole URLs.
             reason = type(error).__name__
-            raise StoreRefused(f"The object store does not answer ({reason}).", reason) from error
+            raise StoreRefused(
+                f"The object store does not answer ({reason}): look at R2_ACCOUNT_ID, or "
+                "R2_ENDPOINT_URL.",
+                reason,
+            ) from error
 
 
 @cache
@@ -203,12 +205,3 @@ def _sentence(verb: str, name: str, code: str) -> str:
     if code == "BucketNotEmpty":
         return f"The bucket {name} is not empty: --delete-objects deletes everything in it."
     return f"The store does not {verb} the bucket {name} ({code or 'no code'})."
-
-
-def _sum_with_md5(params: dict[str, Any], **_event: object) -> None:
-    """These calls must carry a checksum, and boto3's own choice is one that R2 has refused:
-    https://github.com/cloudflare/cloudflare-docs/pull/19236. All of them take Content-MD5."""
-    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
-    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
-    params.get("context", {}).get("checksum", {}).pop("request_algorithm", None)
-    params["headers"].pop("x-amz-sdk-checksum-algorithm", None)

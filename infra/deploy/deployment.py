@@ -43,31 +43,29 @@ class EndpointWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     env_from: dict[Variable, Variable] = {}
 
 
-class Lifecycle(Struct, frozen=True, forbid_unknown_fields=True):
-    """Days after which the bucket deletes what the service did not; 0 keeps it."""
-
-    inputs: Days = 14
-    results: Days = 60
-    previews: Days = 60
-    masks: Days = 60
-
-    @property
-    def by_prefix(self) -> dict[str, int]:
-        days = {
-            "inputs/": self.inputs,
-            "outputs/": self.results,
-            "previews/": self.previews,
-            "masks/": self.masks,
-        }
-        return {prefix: count for prefix, count in days.items() if count}
-
-
 class BucketWish(Struct, frozen=True, forbid_unknown_fields=True):
-    """`cors_origins` are those of the app's web build; phones need none."""
+    """`cors_origins` are those of the app's web build; phones need none.
+
+    The API deletes so many days after a job's end, 0 never; the bucket by an object's own age,
+    which is up to two days more when its job ends: hence the margin. infra/terraform has the same.
+    """
 
     name: BucketName = "s3-images"
     cors_origins: tuple[str, ...] = ()
-    lifecycle_days: Lifecycle = Lifecycle()
+    input_retention_days: Days = 7
+    result_retention_days: Days = 30
+    retention_margin_days: Annotated[int, Meta(ge=2, le=90)] = 3
+
+    @property
+    def lifecycle(self) -> dict[str, int]:
+        """Days after which the bucket deletes what the API did not, by prefix."""
+        kept = {
+            "inputs/": self.input_retention_days,
+            "outputs/": self.result_retention_days,
+            "previews/": self.result_retention_days,
+            "masks/": self.result_retention_days,
+        }
+        return {prefix: days + self.retention_margin_days for prefix, days in kept.items() if days}
 
 
 class Deployment(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,7 +21,7 @@ def plan_bucket(settings: BucketSettings, wish: BucketWish) -> list[Step]:
     return [
         first,
         _plan_cors(settings, wanted_cors(wish), cors),
-        _plan_lifecycle(settings, wish.lifecycle_days.by_prefix, lifecycle),
+        _plan_lifecycle(settings, wish.lifecycle, lifecycle),
     ]
 
 

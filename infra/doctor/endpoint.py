@@ -11,6 +11,7 @@ from infra.deploy.prices import read_pools
 from infra.deploy.runpod import RunpodRest
 from infra.doctor.findings import Finding, note, ok, trouble
 from infra.doctor.patient import Patient
+from infra.doctor.worker_settings import look_at_settings
 
 PART = "endpoint"
 # What a worker prints before it stops, for a setting that does not fit or weights that are not
@@ -27,13 +28,13 @@ def look_at_endpoint(http: httpx.Client, runpod: RunpodRest, patient: Patient) -
     try:
         endpoint = runpod.endpoint(patient.endpoint_id)
         workers = runpod.workers(endpoint.id)
-        found = [*_settings(endpoint, patient), *look_at_workers(runpod, endpoint, workers)]
+        found = [*look_at_settings(endpoint, patient), *look_at_workers(runpod, endpoint, workers)]
     except RunpodMissing:
         return [
             trouble(
                 PART,
-                f"Runpod has no endpoint {patient.endpoint_id}: it was deleted, so run `deploy "
-                "apply` and give the API the RUNPOD_ENDPOINT_ID that it names.",
+                f"Runpod has no endpoint {patient.endpoint_id}: mend RUNPOD_ENDPOINT_ID, or if it "
+                "was deleted run `deploy apply`, which makes another and names its id.",
             )
         ]
     except DeployError as error:
@@ -103,27 +104,6 @@ def _scarce(runpod: RunpodRest, endpoint: Endpoint, workers: WorkerList) -> list
             trouble(PART, f"Workers wait for a free GPU in {told}: add another pool to gpu_pools.")
         ]
     return []
-
-
-def _settings(endpoint: Endpoint, patient: Patient) -> list[Finding]:
-    """Whether workers are told the same as the API."""
-    env, wrong = endpoint.env, list[str]()
-    secret = env.get("GPU_CALLBACK_SECRET", "").partition(",")[0].strip()
-    if secret not in patient.callback_secrets:
-        wrong.append("GPU_CALLBACK_SECRET of the workers is not the API's: callbacks are refused")
-    if env.get("STORAGE_BUCKET") != patient.bucket:
-        wrong.append("STORAGE_BUCKET of the workers is not the API's R2_BUCKET_NAME")
-    if env.get("STORAGE_S3_ENDPOINT", "").rstrip("/") != patient.store_endpoint:
-        wrong.append("STORAGE_S3_ENDPOINT of the workers is not where the API's bucket is")
-    hosts = [host.strip().lower() for host in env.get("CALLBACK_ALLOWED_HOSTS", "").split(",")]
-    if any(hosts) and patient.callback_host not in hosts:
-        wrong.append(
-            f"CALLBACK_ALLOWED_HOSTS of the workers lacks {patient.callback_host}, the host of "
-            "PUBLIC_URL"
-        )
-    if not wrong:
-        return [ok(PART, "The workers are told the API's secret, bucket and host.")]
-    return [trouble(PART, f"{sentence}: mend it and run `deploy apply`.") for sentence in wrong]
 
 
 def _job_api(http: httpx.Client, patient: Patient) -> list[Finding]:

@@ -16,6 +16,7 @@ from infra.doctor.service import (
     forget_account,
     look_at_callback_secret,
     look_at_callback_url,
+    look_at_flow,
     look_at_health,
     look_at_tokens,
 )
@@ -48,7 +49,7 @@ def examine(
         if photo and worst is Mark.TROUBLE:
             yield note("photo", "No photo is sent before the rest is well.")
         elif photo:
-            yield from send_photo(client, runpod, patient, patience)
+            yield from send_photo(http, client, runpod, patient, patience)
         if client.token is not None:
             forget_account(http, patient, client.token)
 
@@ -56,17 +57,27 @@ def examine(
 def _looks(
     http: httpx.Client, runpod: RunpodRest, client: PaletteClient, patient: Patient
 ) -> Generator[Callable[[], list[Finding]]]:
+    """Each thing that is wrong is told once: what follows from it is not looked at, or left out."""
     offsets = read_clocks(http, patient)
     yield lambda: judge_clocks(offsets)
-    health = look_at_health(http, patient)
+    ahead = offsets.get("the API", 0.0)
+    store = look_at_store(patient)
+    yield lambda: store
+    bucket = _well(store)
+    health = look_at_health(http, patient, bucket=bucket)
     yield lambda: health
-    well = health[0].mark is not Mark.TROUBLE
-    if well:
+    api = _well(health)
+    if api:
         yield lambda: look_at_tokens(client)
-        ahead = offsets.get("the API", 0.0)
         yield lambda: look_at_callback_secret(http, patient, ahead)
-    if well or patient.public_url != patient.api_url:
-        yield lambda: look_at_callback_url(http, patient)
-    yield lambda: look_at_store(patient)
-    yield lambda: look_at_origins(http, patient, api=well)
-    yield lambda: look_at_endpoint(http, runpod, patient)
+    if api or patient.public_url != patient.api_url:
+        yield lambda: look_at_callback_url(http, patient, ahead)
+    yield lambda: look_at_origins(http, patient, api=api, bucket=bucket)
+    endpoint = look_at_endpoint(http, runpod, patient)
+    yield lambda: endpoint
+    if api and bucket and _well(endpoint):
+        yield lambda: look_at_flow(http, patient)
+
+
+def _well(found: list[Finding]) -> bool:
+    return all(finding.mark is not Mark.TROUBLE for finding in found)

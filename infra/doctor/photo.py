@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+import httpx
+
 from infra.client import ClientError, ItemDetail, Job, JobStillOpen, PaletteClient, RuleAction
 from infra.deploy.errors import DeployError
 from infra.deploy.runpod import RunpodRest
+from infra.doctor.complaints import read_complaints
 from infra.doctor.endpoint import look_at_workers
-from infra.doctor.findings import Finding, Mark, ok, trouble
+from infra.doctor.findings import Finding, Mark, note, ok, trouble
 from infra.doctor.patient import Patient
+from infra.doctor.service import look_at_flow
 
 PART = "photo"
 PATIENCE_S = 600.0
@@ -19,7 +23,11 @@ _SCALE = 0.25
 
 
 def send_photo(
-    client: PaletteClient, runpod: RunpodRest, patient: Patient, patience: float = PATIENCE_S
+    http: httpx.Client,
+    client: PaletteClient,
+    runpod: RunpodRest,
+    patient: Patient,
+    patience: float = PATIENCE_S,
 ) -> list[Finding]:
     """Costs one credit of the account that `client` is signed in with, and seconds of a GPU."""
     job_id = ""
@@ -33,7 +41,12 @@ def send_photo(
         return _judge(client, runpod, patient, job)
     except JobStillOpen as open_job:
         _give_up(lambda: client.cancel(job_id))
-        return _why(runpod, patient, str(open_job))
+        why = (
+            look_at_flow(http, patient)
+            or _complaints(runpod, patient, job_id)
+            or _why(runpod, patient)
+        )
+        return [note(PART, f"The photo did not come back: {open_job}; it was canceled."), *why]
     except ClientError as error:
         return [trouble(PART, f"The photo does not get through: {error}.")]
 
@@ -41,13 +54,16 @@ def send_photo(
 def sample_photo() -> bytes:
     """A small room, drawn by code."""
     # The drawing needs numpy and OpenCV, which looking at the rest does not.
-    from infra.samples import album, encode_jpeg
+    from infra.samples import ALBUMS, encode_jpeg
 
-    return encode_jpeg(album("interior", scale=_SCALE)[0])
+    return encode_jpeg(ALBUMS["interior"][0](_SCALE))
 
 
 def _judge(client: PaletteClient, runpod: RunpodRest, patient: Patient, job: Job) -> list[Finding]:
     detail = client.item(job.job_id, 0)
+    # A job whose reports are lost ends all the same, minutes later, by Runpod's own answer.
+    if complaints := _complaints(runpod, patient, job.job_id):
+        return complaints
     if job.status != "done":
         said = detail.item.error or f"the job is {job.status}"
         code = detail.item.error_code or "no code"
@@ -55,6 +71,14 @@ def _judge(client: PaletteClient, runpod: RunpodRest, patient: Patient, job: Job
     if detail.output_url is None or not client.download(detail.output_url).startswith(b"\x89PNG"):
         return [trouble(PART, "The photo is done, and its result is no PNG.")]
     return [_engine(runpod, patient, detail)]
+
+
+def _complaints(runpod: RunpodRest, patient: Patient, job_id: str) -> list[Finding]:
+    try:
+        workers = runpod.workers(patient.endpoint_id)
+        return read_complaints(runpod, patient.endpoint_id, workers, job_id, patient)
+    except DeployError:
+        return []
 
 
 def _engine(runpod: RunpodRest, patient: Patient, detail: ItemDetail) -> Finding:
@@ -76,7 +100,7 @@ def _engine(runpod: RunpodRest, patient: Patient, detail: ItemDetail) -> Finding
     return ok(PART, f"A photo went through and came back, by {used}{took}.")
 
 
-def _why(runpod: RunpodRest, patient: Patient, said: str) -> list[Finding]:
+def _why(runpod: RunpodRest, patient: Patient) -> list[Finding]:
     """A job that does not end: mostly there is no worker."""
     try:
         endpoint = runpod.endpoint(patient.endpoint_id)
@@ -91,7 +115,7 @@ def _why(runpod: RunpodRest, patient: Patient, said: str) -> list[Finding]:
                 "the bucket and PUBLIC_URL.",
             )
         ]
-    return [trouble(PART, f"The photo did not come back: {said}; it was canceled."), *found]
+    return found
 
 
 def _give_up(cancel: Callable[[], object]) -> None:

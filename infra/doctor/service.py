@@ -18,6 +18,7 @@ ASKED = 6
 """Calls with one token: enough to meet each of a few processes behind one address."""
 
 _NOBODY = "doctor"
+_WELL = frozenset({"ok", "ahead"})
 
 
 class _Details(Struct, frozen=True):
@@ -35,22 +36,61 @@ class _Answer(Struct, frozen=True):
     error: _Error | None = None
 
 
-def look_at_health(http: httpx.Client, patient: Patient) -> list[Finding]:
-    """Trouble where the API cannot be used at all."""
+_ILL = {
+    "database": "The API's database does not answer: look at it, and at DATABASE_URL.",
+    "storage": (
+        "The API cannot open its bucket, which R2_* as they are here do open: give it these and "
+        "start it anew."
+    ),
+    "schema": "The API's database lacks a migration: run `python -m edge_api migrate`.",
+    "queue": "A job waits for Runpod for too long: see docs/runbook/queue-age.md.",
+    "endpoint": (
+        "The API submits nothing for now, since Runpod refused what it sent: if that was 401 in "
+        "its log, it has another RUNPOD_API_KEY than is here."
+    ),
+}
+"""By check of the API's own; what else could be at fault has been looked at before."""
+
+
+def look_at_health(http: httpx.Client, patient: Patient, *, bucket: bool = True) -> list[Finding]:
+    """Trouble where the API cannot be used at all. Without `bucket` it is known to be ill."""
     try:
         answer = http.get(f"{patient.api_url}/health")
         told = msgspec.json.decode(answer.content, type=_Answer)
     except httpx.HTTPError as error:
         reason = type(error).__name__
-        return [trouble("api", f"The API does not answer at {patient.api_url} ({reason}).")]
+        return [
+            trouble(
+                "api",
+                f"The API does not answer at {patient.api_url} ({reason}): start it, or mend "
+                "PUBLIC_URL.",
+            )
+        ]
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return [trouble("api", f"Something else than the API answers at {patient.api_url}.")]
     if answer.is_success:
         return [ok("api", "The API answers, and its database and bucket with it.")]
+    ill = _ill(told)
+    if not bucket and ill == ["storage"]:
+        return [note("api", "The API answers, and misses its bucket.")]
+    if not ill:
+        return [trouble("api", f"The API answers {answer.status_code} to the question how it is.")]
+    return [trouble("api", _ILL[name]) for name in ill if bucket or name != "storage"]
+
+
+def look_at_flow(http: httpx.Client, patient: Patient) -> list[Finding]:
+    """What the API itself knows of jobs that do not move."""
+    try:
+        answer = http.get(f"{patient.api_url}/health/ready")
+        told = msgspec.json.decode(answer.content, type=_Answer)
+    except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError):
+        return []  # an earlier look has said so
+    return [trouble("api", _ILL[name]) for name in _ill(told)]
+
+
+def _ill(told: _Answer) -> list[str]:
     checks = told.error.details.checks if told.error is not None else {}
-    ill = ", ".join(f"{name} is {state}" for name, state in checks.items() if state != "ok")
-    ill = ill or f"status {answer.status_code}"
-    return [trouble("api", f"The API says that it is not well: {ill}.")]
+    return [name for name, state in checks.items() if state not in _WELL and name in _ILL]
 
 
 def look_at_tokens(client: PaletteClient) -> list[Finding]:
@@ -81,20 +121,13 @@ def look_at_callback_secret(
 
     Signed by the API's own clock, `ahead` seconds before ours, so that only the secret counts.
     """
-    body = msgspec.json.encode(_news_of_nobody())
-    refused = 0
-    for secret in patient.callback_secrets:
-        headers = sign_headers(secret, f"msg_{_NOBODY}", body, now=time.time() + ahead)
-        headers["Content-Type"] = "application/json"
-        url = f"{patient.api_url}/jobs/{_NOBODY}/callback"
-        try:
-            status = http.post(url, content=body, headers=headers).status_code
-        except httpx.HTTPError as error:
-            return [trouble("callback", f"A callback gets no answer ({type(error).__name__}).")]
-        if status not in (403, 404):
-            return [trouble("callback", f"A callback of no job is answered with {status}.")]
-        refused += status == 403
-    if refused:
+    try:
+        statuses = _report_nobody(http, patient, patient.api_url, ahead)
+    except httpx.HTTPError as error:
+        return [trouble("callback", f"A callback gets no answer ({type(error).__name__}).")]
+    if odd := statuses - {403, 404}:
+        return [trouble("callback", f"A callback of no job is answered with {min(odd)}.")]
+    if 403 in statuses:
         return [
             trouble(
                 "callback",
@@ -104,18 +137,34 @@ def look_at_callback_secret(
     return [ok("callback", "The API accepts what GPU_CALLBACK_SECRET signs.")]
 
 
-def look_at_callback_url(http: httpx.Client, patient: Patient) -> list[Finding]:
+def _report_nobody(http: httpx.Client, patient: Patient, url: str, ahead: float) -> set[int]:
+    """The answers to it, signed with each secret. Raises httpx.HTTPError."""
+    body = msgspec.json.encode(_news_of_nobody())
+    statuses = set[int]()
+    for secret in patient.callback_secrets:
+        headers = sign_headers(secret, f"msg_{_NOBODY}", body, now=time.time() + ahead)
+        headers["Content-Type"] = "application/json"
+        path = f"/jobs/{_NOBODY}/callback"
+        statuses.add(http.post(f"{url}{path}", content=body, headers=headers).status_code)
+    return statuses
+
+
+def look_at_callback_url(http: httpx.Client, patient: Patient, ahead: float = 0.0) -> list[Finding]:
     """Whether a worker can reach PUBLIC_URL, as far as that can be told from here."""
     url, part = patient.public_url, "callback"
     if not patient.is_local and _is_private(patient.callback_host):
         return [trouble(part, f"PUBLIC_URL is {url}, which no worker at Runpod can reach.")]
     try:
         reached = http.get(f"{url}/health/live").is_success
+        other = url != patient.api_url
+        strange = other and 404 not in _report_nobody(http, patient, url, ahead)
     except httpx.HTTPError as error:
         reason = type(error).__name__
         return [trouble(part, f"PUBLIC_URL, {url}, cannot be reached ({reason}).")]
     if not reached:
         return [trouble(part, f"Something else than the API answers at PUBLIC_URL, {url}.")]
+    if strange:
+        return [trouble(part, f"Another API than yours answers at PUBLIC_URL, {url}.")]
     if not (patient.is_local or url.startswith("https://")):
         return [note(part, f"PUBLIC_URL, {url}, is not https: workers in production refuse it.")]
     return [ok(part, f"PUBLIC_URL, {url}, is reached.")]

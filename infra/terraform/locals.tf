@@ -88,7 +88,7 @@ locals {
       allowed = {
         methods = ["GET", "HEAD", "PUT"]
         origins = var.app_origins
-        headers = ["content-type"]
+        headers = ["content-type", "if-match", "if-none-match"]
       }
       expose_headers  = ["ETag"]
       max_age_seconds = 3600

@@ -175,6 +175,24 @@ def test_a_job_from_creation_to_the_details_of_an_item() -> None:
     assert client.cancel("j1").refunded == 1
 
 
+def test_a_dry_run_says_what_would_run_and_cost() -> None:
+    would = {
+        "job_id": "j1",
+        "status": "uploaded",
+        "queued": False,
+        "items": 3,
+        "credits": 3,
+        "concepts": {"Wall": {"action": "recolor", "value": "sage"}},
+        "estimate": {"gpu_seconds": 6.0, "usd": 0.002, "basis": "assumed", "items_measured": 0},
+    }
+    api = FakeApi(success(would))
+    rehearsed = api.client.execute("j1", {"Wall": RuleAction("recolor", "sage")}, dry_run=True)
+    assert (rehearsed.items, rehearsed.credits) == (3, 3)
+    assert rehearsed.estimate.usd == 0.002
+    assert dict(api.requests[0].url.params) == {"dry_run": "true"}
+    assert api.body() == {"concepts": {"Wall": {"action": "recolor", "value": "sage"}}}
+
+
 def test_jobs_pages_with_the_cursor_of_meta() -> None:
     entry = {
         "job_id": "j1",

@@ -17,7 +17,7 @@ CALLBACK_SECRET = "callback-secret-" + "c" * 32
 FILE = """
 [endpoint]
 name = "palette"
-image = "ghcr.io/example/palette-gpu:0.1.0"
+image = "ghcr.io/example/palette-handler:0.1.0"
 gpu_pools = ["ADA_24", "AMPERE_24"]
 min_cuda_version = "12.6"
 cached_model = "facebook/sam3"
@@ -31,7 +31,7 @@ STORAGE_SECRET_KEY = "R2_SECRET_ACCESS_KEY"
 [bucket]
 name = "s3-images"
 cors_origins = ["https://app.example.com"]
-lifecycle_days = { inputs = 14, results = 60, previews = 60, masks = 0 }
+input_retention_days = 7
 """
 
 

@@ -23,8 +23,9 @@ _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
 class R2:
-    """An ASGI application. With `refuse_checksums` it takes no x-amz-checksum header, as R2 did
-    in 2025; with `denied` the key may not touch the settings of buckets."""
+    """An ASGI application. It takes no header that begins like one of `refused_headers`: at first
+    x-amz-checksum, as R2 did in 2025. With `denied` the key may not touch the settings of buckets,
+    with `read_only` no objects; `clock` is the store's own."""
 
     def __init__(
         self,
@@ -45,9 +46,15 @@ class R2:
         self.close()
         self.buckets.clear()
         self.settings: dict[tuple[str, str], bytes] = {}
-        self.refuse_checksums = True
+        self.refused_headers: tuple[str, ...] = ("x-amz-checksum-",)
         self.denied = False
+        self.read_only = False
+        self.clock = self._clock
         self.writes: list[str] = []
+
+    def shift(self, minutes: float) -> None:
+        """Its clock runs ahead by so much."""
+        self.clock = lambda: self._clock() + minutes * 60
 
     def close(self) -> None:
         for store in self.buckets.values():
@@ -60,7 +67,7 @@ class R2:
             bucket=name,
             access_key=self._keys.access_key,
             secret_key=self._keys.secret_key,
-            clock=self._clock,
+            clock=lambda: self.clock(),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,26 +77,29 @@ class R2:
         name, _, key = request.raw_path.removeprefix("/").partition("/")
         settings = next((part for part in _SETTINGS if _asks(request, part)), "")
         ours = not key and (settings or request.method in ("PUT", "DELETE"))
-        sums = any(header.startswith("x-amz-checksum-") for header in request.headers)
-        refused = request.method == "OPTIONS" or (sums and self.refuse_checksums)
+        strange = [one for one in request.headers if one.startswith(self.refused_headers)]
+        writes = self.read_only and request.method not in ("GET", "HEAD")
+        refused = request.method == "OPTIONS" or writes or bool(strange)
         if name in self.buckets and not ours and not refused:
             await self.buckets[name](scope, receive, send)
             return
         try:
-            reply = await self._answer(request, name, settings, sums=sums)
+            reply = await self._answer(request, name, settings, strange)
         except Refusal as refusal:
             headers = {"content-type": "application/xml"}
             body = refusal.document(request.raw_path, "request")
             reply = Reply(refusal.status, headers, body)
         await send_reply(send, request.method, reply)
 
-    async def _answer(self, request: Request, name: str, settings: str, *, sums: bool) -> Reply:
+    async def _answer(
+        self, request: Request, name: str, settings: str, strange: list[str]
+    ) -> Reply:
         if request.method == "OPTIONS":
             return self._preflight(request, name)
-        body = await _body(request, verify(request, self._keys, self._clock()))
-        if sums and self.refuse_checksums:
-            raise Refusal(S3Error.NOT_IMPLEMENTED, "Header 'x-amz-checksum-crc32' not implemented")
-        if self.denied:
+        body = await _body(request, verify(request, self._keys, self.clock()))
+        if strange:
+            raise Refusal(S3Error.NOT_IMPLEMENTED, f"Header '{strange[0]}' not implemented")
+        if self.denied or self.read_only:
             raise Refusal(S3Error.ACCESS_DENIED)
         if request.method == "PUT" and not settings:
             return self._create(name)

@@ -34,11 +34,12 @@ class RunpodAccount:
     `lose_answers` a write happens and is answered with 500. `writes` are those that happened."""
 
     def __init__(self, api_key: str = "rest-api-key") -> None:
-        self.api_key = api_key
+        self._first_key = api_key
         self.reset()
 
     def reset(self) -> None:
         """An account that was just opened."""
+        self.api_key = self._first_key
         self.endpoints: dict[str, Json] = {}
         self.workers: dict[str, list[Json]] = {}
         self.logs: dict[str, list[str]] = {}

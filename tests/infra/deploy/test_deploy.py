@@ -17,7 +17,7 @@ def test_a_plan_shows_everything_that_would_be_made_and_makes_nothing(
     out = capsys.readouterr().out
     assert "+ R2 bucket s3-images will be created" in out
     assert "+ GPU pools: ADA_24, AMPERE_24, 1 a worker" in out
-    assert "~ inputs/ deleted after days: none -> 14" in out
+    assert "~ inputs/ deleted after days: none -> 10" in out
     assert "+ env GPU_CALLBACK_SECRET (from GPU_CALLBACK_SECRET, not shown)" in out
     assert "set Model to facebook/sam3" in out
     assert "Standing by costs nothing" in out
@@ -45,8 +45,8 @@ def test_apply_makes_what_the_file_says(both: Cloud) -> None:
     }
     assert b"https://app.example.com" in both.r2.settings["s3-images", "cors"]
     lifecycle = both.r2.settings["s3-images", "lifecycle"]
-    assert lifecycle.count(b"<Days>60</Days>") == 2
-    assert b"masks/" not in lifecycle
+    assert lifecycle.count(b"<Days>10</Days>") == 1
+    assert lifecycle.count(b"<Days>33</Days>") == 3
 
 
 def test_a_second_apply_changes_nothing(both: Cloud, capsys: Out) -> None:
@@ -65,7 +65,11 @@ CHANGES = {
     "workers": ('cached_model = "facebook/sam3"', "workers_max = 5", ["workers, at most: 3 -> 5"]),
     "variable": ('SEGMENTER = "sam3"', 'MASK_EDGES = "soft"', ["- env SEGMENTER", "+ env MASK"]),
     "origin": ("app.example", "web.example", ["- https://app.example.com", "+ https://web."]),
-    "days": ("inputs = 14", "inputs = 0", ["inputs/ deleted after days: 14 -> none"]),
+    "days": (
+        "input_retention_days = 7",
+        "input_retention_days = 0",
+        ["inputs/ deleted after days: 10 -> none"],
+    ),
     "no origin": ('cors_origins = ["https://app.example.com"]', "", ["- https://app.example.com"]),
 }
 

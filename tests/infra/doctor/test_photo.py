@@ -20,13 +20,15 @@ def endpoint(stack: Stack) -> Json:
     return {
         "name": "palette",
         "type": "QUEUE",
-        "image": "ghcr.io/example/palette-gpu:0.1.0",
+        "image": "ghcr.io/example/palette-handler:0.1.0",
         "gpu": {"pools": ["ADA_24"]},
         "scaling": {"type": "QUEUE_DELAY", "queueDelay": 4},
         "env": {
             "GPU_CALLBACK_SECRET": stack.site.secrets.callback_secret,
             "STORAGE_S3_ENDPOINT": stack.store_url,
             "STORAGE_BUCKET": BUCKET,
+            "STORAGE_ACCESS_KEY": stack.site.secrets.store_access_key,
+            "STORAGE_SECRET_KEY": stack.site.secrets.store_secret_key,
             "SEGMENTER": "classical",
         },
     }

@@ -1,6 +1,6 @@
 """A whole deployment on this machine: the real API between emulators of Runpod and R2."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from infra.doctor.findings import Finding, Mark
 from infra.doctor.patient import Patient
 from infra.local.runpod.serving import serve_runpod
 from infra.local.runpod.settings import RunpodSettings
+from shared.objects import ObjectStore
 from tests.infra.deploy.cloud import Cloud, Snapshot, opened_anew
 from tests.infra.deploy.serving import served
 
@@ -36,10 +37,26 @@ class Ward(Struct, frozen=True):
         patient = Patient.from_env(self.environ)
         return list(examine(patient, photo=photo, patience=patience))
 
-    def troubles(self, *, photo: bool = False, patience: float = 1.0) -> list[str]:
+    def troubles(
+        self, *, photo: bool = False, patience: float = 1.0, api: str = "", **changes: str
+    ) -> list[str]:
         """The sentences that say that something is wrong."""
-        found = self.examine(photo=photo, patience=patience)
-        return [finding.sentence for finding in found if finding.mark is Mark.TROUBLE]
+        patient = Patient.from_env(self.environ | changes, api)
+        return sentences(examine(patient, photo=photo, patience=patience))
+
+    def shell(self, **changes: str) -> None:
+        """In the environment of who deploys."""
+        self.both.environ.update(changes)
+
+    def told(self) -> dict[str, str]:
+        """What workers are told, to be changed."""
+        return self.both.runpod.endpoints[self.both.endpoint_id]["env"]
+
+    def add_worker(self, status: str, *lines: str) -> None:
+        self.both.runpod.add_worker(self.both.endpoint_id, status, *lines)
+
+    def http(self) -> httpx.Client:
+        return httpx.Client(trust_env=False)
 
     def endpoint_troubles(self) -> list[str]:
         """The same of the look at Runpod alone."""
@@ -48,13 +65,21 @@ class Ward(Struct, frozen=True):
             httpx.Client(trust_env=False) as http,
             RunpodRest(patient.rest_url, patient.runpod_key) as runpod,
         ):
-            found = look_at_endpoint(http, runpod, patient)
-        return [finding.sentence for finding in found if finding.mark is Mark.TROUBLE]
+            return sentences(look_at_endpoint(http, runpod, patient))
+
+    def store(self) -> ObjectStore:
+        keys = (self.environ["R2_ACCESS_KEY_ID"], self.environ["R2_SECRET_ACCESS_KEY"])
+        return ObjectStore(self.environ["R2_ENDPOINT_URL"], BUCKET, *keys)
 
     def set_cors(self, *origins: str) -> None:
         keys = ("r2-access-key", "r2-secret-key")
         rules = [CorsRule(origins, ("GET", "HEAD", "PUT"), ("content-type",))]
         BucketSettings(self.environ["R2_ENDPOINT_URL"], BUCKET, *keys).set_cors(rules)
+
+
+def sentences(found: Iterable[Finding]) -> list[str]:
+    """Of what is wrong."""
+    return [finding.sentence for finding in found if finding.mark is Mark.TROUBLE]
 
 
 def api(environ: dict[str, str]) -> Litestar:
@@ -95,5 +120,4 @@ def healthy(shared: Cloud, snapshot: Snapshot, environ: dict[str, str], folder: 
     """Everything as `deploy apply` leaves it."""
     both = opened_anew(shared, folder)
     snapshot.restore(both)
-    both.r2.refuse_checksums = False
     return Ward(both, environ | {"RUNPOD_ENDPOINT_ID": both.endpoint_id})

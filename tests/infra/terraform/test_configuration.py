@@ -5,6 +5,8 @@ import re
 import pytest
 from msgspec import Struct
 
+from infra.deploy.deployment import BucketWish
+from infra.deploy.storage import CORS_HEADERS, CORS_METHODS
 from infra.terraform.checking import FOLDER
 
 
@@ -130,3 +132,20 @@ def test_providers_are_pinned_to_a_major_version() -> None:
     pins = re.findall(r'source  = "(\S+)"\s+version = "(.+)"', text("versions.tf"))
     assert dict(pins).keys() == {"runpod/runpod", "cloudflare/cloudflare"}
     assert all(re.fullmatch(r"~> \d+\.\d+", version) for _, version in pins)
+
+
+@pytest.mark.parametrize(
+    "name", ["input_retention_days", "result_retention_days", "retention_margin_days"]
+)
+def test_the_bucket_keeps_what_a_bucket_made_by_deploy_keeps(name: str) -> None:
+    (default,) = re.findall(r"^  default     = (\d+)$", blocks("variable")[name,], re.MULTILINE)
+    assert int(default) == getattr(BucketWish(), name)
+    assert "(days + var.retention_margin_days)" in text("locals.tf")
+
+
+def test_pages_may_do_what_deploy_lets_them_do() -> None:
+    listed = {
+        name: set(re.findall(r'"([\w-]+)"', values))
+        for name, values in re.findall(r"^ +(methods|headers) = \[(.*)\]$", text(), re.MULTILINE)
+    }
+    assert listed == {"methods": set(CORS_METHODS), "headers": set(CORS_HEADERS)}
