@@ -22,6 +22,7 @@ from gpu_handler.pipeline.worker import Worker
 from gpu_handler.segment.base import Segmenter
 from gpu_handler.segment.choice import choose_engine
 from gpu_handler.settings import DeviceChoice, Settings
+from gpu_handler.start import Start, nothing_collected
 from shared.environment import Mode, SettingsError
 from shared.logs import configure_logs
 from shared.objects import ObjectStore
@@ -86,17 +87,22 @@ def _inpainting_device(settings: Settings) -> str:
 
 def main() -> int:
     """Work until told to stop. 1 where a setting is missing, malformed or in vain."""
+    start = Start()
     try:
-        settings = Settings.from_env(os.environ)
-        serve = _choose_adapter(settings)
-        configure_logs(settings.log_level, sys.stdout)
-        engine = choose_engine(settings)
-        brushwork = choose_brushwork(settings)
-        prove(brushwork)
+        with nothing_collected():
+            settings = Settings.from_env(os.environ)
+            with start.stage("adapter"):
+                serve = _choose_adapter(settings)
+            configure_logs(settings.log_level, sys.stdout)
+            engine = choose_engine(settings, start.stage)
+            with start.stage("pixels"):
+                brushwork = choose_brushwork(settings)
+            with start.stage("check"):
+                prove(brushwork)
     except (SettingsError, CheckFailed, DeviceLost, DeviceExhausted) as error:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")
         return 1
-    _work(settings, serve, engine, brushwork)
+    work(settings, serve, engine, brushwork, start)
     return 0
 
 
@@ -113,10 +119,15 @@ def _one_thread_each() -> None:
     cv2.setNumThreads(1)
 
 
-def _work(settings: Settings, serve: Serve, engine: Segmenter, brushwork: Brushwork) -> None:
+def work(
+    settings: Settings, serve: Serve, engine: Segmenter, brushwork: Brushwork, start: Start
+) -> None:
+    """Take jobs until told to stop, or until the device is lost."""
     _one_thread_each()
-    worker = build_worker(settings, engine, brushwork)
-    fetcher = Fetcher(allow_private=settings.allow_private_image_urls)
+    with start.stage("clients"):
+        worker = build_worker(settings, engine, brushwork)
+        fetcher = Fetcher(allow_private=settings.allow_private_image_urls)
+    start.ready()
     try:
         serve(settings, worker, fetcher)
     finally:

@@ -1,6 +1,7 @@
 """`python -m gpu_handler.check`: what the worker does before it takes jobs, and nothing after it.
 
-`--pixels` needs no settings: it decodes, paints and encodes alone, as a build of the image does.
+`--pixels` needs no settings: it decodes, paints and encodes alone, as a build of the image does,
+with every action, so that the image keeps what they compile.
 """
 
 import argparse
@@ -9,8 +10,9 @@ import sys
 import time
 from importlib.metadata import version
 
+from gpu_handler.backends.base import Edges
 from gpu_handler.backends.cpu import CpuBackend
-from gpu_handler.check.photo import CheckFailed, prove
+from gpu_handler.check.photo import CheckFailed, prove, rehearse
 from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.handler import choose_brushwork
 from gpu_handler.pipeline.brushwork import Brushwork
@@ -24,12 +26,18 @@ def main(arguments: list[str] | None = None) -> int:
     """0 where all is well; else 1, and a line on stderr that says what is not."""
     options = _parser().parse_args(arguments)
     try:
-        told = check_pixels(Brushwork((CpuBackend(),))) if options.pixels else check_worker()
+        told = check_image() if options.pixels else check_worker()
     except (SettingsError, CheckFailed, DeviceLost, DeviceExhausted) as error:
         sys.stderr.write(f"check: {' '.join(str(error).split())}\n")
         return 1
     sys.stdout.write(f"check: ok, {told}\n")
     return 0
+
+
+def check_image() -> str:
+    for edges in Edges:
+        rehearse(Brushwork((CpuBackend(),), edges))
+    return check_pixels(Brushwork((CpuBackend(),)))
 
 
 def check_worker() -> str:

@@ -77,6 +77,25 @@ def _painted(brushwork: Brushwork, photo: Pixels) -> PaintedPhoto:
     return apply(brushwork, "check", SeenPhoto(photo, found, []), plan)
 
 
+_ACTIONS = (
+    ConceptRule(Action.RECOLOR, "sage"),
+    ConceptRule(Action.TONE, "warm"),
+    ConceptRule(Action.TEXTURE, "oak_a"),
+    ConceptRule(Action.REMOVE),
+)
+
+
+def rehearse(brushwork: Brushwork) -> None:
+    """Every action once, on what the photo shows of a door: what `prove` leaves uncompiled for the
+    first photo that needs it, so that a build can keep it. Raises what `prove` raises."""
+    photo = _decoded(encode_preview(_drawn(), WIDTH, 95))
+    for rule in _ACTIONS:
+        plan = make_plan("interior", {"Door": rule}, [])
+        spans = {"Wall": (0, WIDTH), "Door": (EDGE - _MARGIN, EDGE + _MARGIN)}
+        found = [_found(concept.id, *spans.get(concept.id, (0, 0))) for concept in plan.concepts]
+        apply(brushwork, "check", SeenPhoto(photo, found, []), plan)
+
+
 def _found(concept: str, left: int, right: int) -> Segmentation:
     columns = (np.arange(_GRID) + 0.5) * WIDTH / _GRID
     inside = np.where((columns > left) & (columns < right), 6.0, -6.0)

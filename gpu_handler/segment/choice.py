@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, assert_never
 
 from gpu_handler.devices.errors import DeviceExhausted, DeviceLost
 from gpu_handler.segment.base import Segmenter
 from gpu_handler.segment.classical import ClassicalSegmenter
+from gpu_handler.segment.stages import Stage
 from gpu_handler.settings import CompileChoice, SegmenterChoice, Settings
 from shared.environment import SettingsError
 
@@ -21,7 +22,7 @@ EXTRA = ("torch", "transformers")
 log = logging.getLogger(__name__)
 
 
-def choose_engine(settings: Settings) -> Segmenter:
+def choose_engine(settings: Settings, stage: Stage = nullcontext) -> Segmenter:
     """The engine that `SEGMENTER` asks for, ready for work; the log says which, why, where from.
 
     `auto` takes SAM3 where its weights are found, and where `SAM3_MODEL` or `HF_TOKEN` asks for
@@ -34,22 +35,23 @@ def choose_engine(settings: Settings) -> Segmenter:
             log.info("engine: classical, as SEGMENTER asks")
             return ClassicalSegmenter()
         case SegmenterChoice.SAM3:
-            return _asked(settings, "SEGMENTER")
+            return _asked(settings, "SEGMENTER", stage)
         case SegmenterChoice.AUTO:
-            return _auto(settings)
+            return _auto(settings, stage)
         case _:
             assert_never(settings.segmenter)
 
 
-def _auto(settings: Settings) -> Segmenter:
+def _auto(settings: Settings, stage: Stage) -> Segmenter:
     given = {"SAM3_MODEL": settings.sam3_model, "HF_TOKEN": settings.hf_token}
     asking = [name for name, value in given.items() if value]
     if asking:
-        return _asked(settings, " and ".join(asking))
+        return _asked(settings, " and ".join(asking), stage)
     with _as_settings_error():
-        found = _find(settings)
+        with stage("look"):
+            found = _find(settings)
         if found is not None:
-            return _open(settings, found, "auto found its weights")
+            return _open(settings, found, "auto found its weights", stage)
     log.warning(
         "engine: classical is used; there are no weights of SAM3 in MODEL_CACHE_DIR (%s), and "
         "neither SAM3_MODEL nor HF_TOKEN asks for them",
@@ -58,11 +60,14 @@ def _auto(settings: Settings) -> Segmenter:
     return ClassicalSegmenter()
 
 
-def _asked(settings: Settings, who: str) -> Segmenter:
+def _asked(settings: Settings, who: str, stage: Stage) -> Segmenter:
     with _as_settings_error():
-        return _open(
-            settings, _find(settings, mend=True) or _fetch(settings), f"asked for by {who}"
-        )
+        with stage("look"):
+            found = _find(settings, mend=True)
+        if found is None:
+            with stage("fetch"):
+                found = _fetch(settings)
+        return _open(settings, found, f"asked for by {who}", stage)
 
 
 def _find(settings: Settings, *, mend: bool = False) -> "Checkpoint | None":
@@ -86,9 +91,13 @@ def _fetch(settings: Settings) -> "Checkpoint":
     return fetch_checkpoint(_model(settings), settings.model_cache_dir, settings.hf_token)
 
 
-def _open(settings: Settings, checkpoint: "Checkpoint", why: str) -> Segmenter:
+def _open(settings: Settings, checkpoint: "Checkpoint", why: str, stage: Stage) -> Segmenter:
     _check_extra()
-    from gpu_handler.segment.sam3.engine import DeviceMissing, open_engine
+    from gpu_handler.segment.sam3.weights.ahead import read_ahead
+
+    read_ahead(checkpoint)
+    with stage("libraries"):
+        from gpu_handler.segment.sam3.engine import DeviceMissing, open_engine
 
     try:
         engine = open_engine(
@@ -97,6 +106,7 @@ def _open(settings: Settings, checkpoint: "Checkpoint", why: str) -> Segmenter:
             dtype=settings.sam3_dtype,
             compile_layers=_COMPILE[settings.sam3_compile],
             compiled_in=settings.model_cache_dir / "compiled",
+            stage=stage,
         )
     except (DeviceMissing, DeviceExhausted, DeviceLost) as error:
         raise SettingsError("SAM3_DEVICE", " ".join(str(error).split())) from error

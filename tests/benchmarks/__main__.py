@@ -1,6 +1,6 @@
 """`make bench`: print every table, or those named: `python -m tests.benchmarks api presigning`.
 
-What follows the first option is for the table named last, `api`, `sam3` or `album`:
+What follows the first option is for the table named last, `api`, `sam3`, `album` or `cold_start`:
 `python -m tests.benchmarks sam3 --size full`.
 """
 
@@ -60,6 +60,15 @@ def _sam3(options: Options) -> None:
     main(options)
 
 
+def _cold_start(options: Options) -> None:
+    if importlib.util.find_spec("torch") is None:
+        print("\nCold starts are left out: the extra `sam3` is not installed")
+        return
+    from tests.benchmarks.cold_start import command
+
+    command.run(options)
+
+
 # Each imports what it needs when it is asked for: a GPU machine has no web framework.
 TABLES: dict[str, Callable[[Options], None]] = {
     "presigning": _presigning,
@@ -69,7 +78,10 @@ TABLES: dict[str, Callable[[Options], None]] = {
     "pixels": _pixels,
     "album": _album,
     "sam3": _sam3,
+    "cold_start": _cold_start,
 }
+
+TAKE_OPTIONS = ("api", "sam3", "album", "cold_start")
 
 
 def main() -> int:
@@ -79,8 +91,9 @@ def main() -> int:
     if unknown := [name for name in names if name not in TABLES]:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(TABLES)}", file=sys.stderr)
         return 2
-    if options and names[-1:] not in (["api"], ["sam3"], ["album"]):
-        print(f"{options[0]}: only api, sam3 or album, named last, takes options", file=sys.stderr)
+    if options and not set(names[-1:]) & set(TAKE_OPTIONS):
+        known = ", ".join(TAKE_OPTIONS)
+        print(f"{options[0]}: only one of {known}, named last, takes options", file=sys.stderr)
         return 2
     for name in names or TABLES:
         TABLES[name](options if names[-1:] == [name] else ())

@@ -236,10 +236,12 @@ LOSING = """
 import os, sys
 from pathlib import Path
 
+from gpu_handler.adapters import find_adapter
 from gpu_handler.handler import choose_brushwork, work
 from gpu_handler.devices.errors import DeviceLost
 from gpu_handler.segment.classical import ClassicalSegmenter
 from gpu_handler.settings import Settings
+from gpu_handler.start import Start
 
 
 class Losing(ClassicalSegmenter):
@@ -255,7 +257,8 @@ class Losing(ClassicalSegmenter):
 second = Path(sys.argv[1]).exists()
 Path(sys.argv[1]).touch()
 settings = Settings.from_env(os.environ)
-work(settings, ClassicalSegmenter() if second else Losing(), choose_brushwork(settings))
+serve, engine = find_adapter(settings.adapter), ClassicalSegmenter() if second else Losing()
+work(settings, serve, engine, choose_brushwork(settings), Start())
 """
 """The real worker whose engine, in the first process alone, is lost at its third photo."""
 

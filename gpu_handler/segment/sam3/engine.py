@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +23,7 @@ from gpu_handler.segment.sam3.weights.memory import free_bytes as measured
 from gpu_handler.segment.sam3.words.precomputed import preset_phrases
 from gpu_handler.segment.sam3.words.text import PhraseBook
 from gpu_handler.segment.sam3.words.wording import LENGTHS
+from gpu_handler.segment.stages import Stage
 
 __all__ = ["DeviceMissing", "Sam3Segmenter", "open_engine"]
 
@@ -42,6 +44,7 @@ def open_engine(
     compile_layers: bool | None = None,
     compiled_in: Path | None = None,
     free_bytes: FreeBytes = measured,
+    stage: Stage = nullcontext,
 ) -> Sam3Segmenter:
     """Load SAM3 onto `device`: `cuda`, `cpu`, or `auto` for the first of them that is there.
 
@@ -57,7 +60,7 @@ def open_engine(
     if compiles and compiled_in is not None:
         keep_compiled_code_in(compiled_in)
     try:
-        return _open(checkpoint, place, _dtype(dtype, place), compiles, free_bytes)
+        return _open(checkpoint, place, _dtype(dtype, place), compiles, free_bytes, stage)
     except RuntimeError as error:
         if refusal := device_error(error, place):
             raise refusal from error
@@ -70,14 +73,18 @@ def _open(
     dtype: torch.dtype,
     compiles: bool,
     free_bytes: FreeBytes,
+    stage: Stage,
 ) -> Sam3Segmenter:
     began = time.monotonic()
-    detector = Detector(load_model(checkpoint, place, dtype, with_text=False))
-    phrases = PhraseBook(checkpoint, place, dtype)
-    if place.type == "cuda":
-        # What the presets ask for is known from the start; on a CPU it would take a minute.
-        phrases.features(preset_phrases())
-    budget = make_budget(measure_footprint(detector), free_bytes(place), means_of(place))
+    with stage("weights"):
+        detector = Detector(load_model(checkpoint, place, dtype, with_text=False))
+    with stage("words"):
+        phrases = PhraseBook(checkpoint, place, dtype)
+        if place.type == "cuda":
+            # What the presets ask for is known from the start; on a CPU it would take a minute.
+            phrases.features(preset_phrases())
+    with stage("budget"):
+        budget = make_budget(measure_footprint(detector), free_bytes(place), means_of(place))
     log.info(
         "sam3 on %s in %s: %s, fingerprint %s; photos at once %d, pairs %d; ready in %.1f s",
         _described(place),

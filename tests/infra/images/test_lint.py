@@ -85,7 +85,7 @@ def test_the_handler_is_quiet_and_keeps_what_it_compiles() -> None:
 def test_each_image_has_its_own_extras_and_code() -> None:
     for name, extras, code in (
         ("api", ".[api,otel]", {"shared", "edge_api"}),
-        ("handler", ".[gpu,sam3]", {"shared", "gpu_handler", "test_input.json"}),
+        ("handler", ".[gpu,sam3,http]", {"shared", "gpu_handler", "test_input.json"}),
     ):
         file = read_dockerfile(dockerfiles(ROOT)[name])
         runs = [one.text for stage in file.built for one in stage.all("RUN")]
