@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 
-from edge_api.clients.runpod import RunpodClient
+from edge_api.clients.workers import WorkerQueue
 from edge_api.controllers.accounts import AuthController, MeController
 from edge_api.controllers.callbacks import CallbackController
 from edge_api.controllers.envelope import (
@@ -28,6 +28,7 @@ from edge_api.controllers.metrics import metrics_page
 from edge_api.controllers.middleware import RequestLog
 from edge_api.controllers.openapi import docs_asset, openapi_config
 from edge_api.controllers.presets import PresetController
+from edge_api.controllers.queue import QueueController
 from edge_api.controllers.rules import RuleController
 from edge_api.domain.addresses import Proxies
 from edge_api.domain.errors import DomainError
@@ -35,6 +36,7 @@ from edge_api.services import Services
 from edge_api.services.accounts import Accounts
 from edge_api.services.attempts import Policy
 from edge_api.services.billing import Billing
+from edge_api.services.cached import Ages
 from edge_api.services.callbacks import Callbacks
 from edge_api.services.cost import Previews
 from edge_api.services.counters import Counters
@@ -45,15 +47,17 @@ from edge_api.services.export import Exports
 from edge_api.services.health import VERSION, Health
 from edge_api.services.idempotency import Idempotency
 from edge_api.services.jobs import Jobs, Objects
+from edge_api.services.leases import Leases
 from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
 from edge_api.services.loops import Pulse, repeat
 from edge_api.services.meter import Meter
-from edge_api.services.metrics import Access, Ages, Metrics
+from edge_api.services.metrics import Access, Metrics, Promises
+from edge_api.services.queue import open_queue
 from edge_api.services.reconcile import Reconciler
-from edge_api.services.retention import Retention
+from edge_api.services.retention import Retention, keeping
 from edge_api.services.rules import Rules
-from edge_api.settings import Settings
+from edge_api.settings import DispatchTo, Settings
 from edge_api.storage.addresses import open_database
 from edge_api.storage.database import Database, DatabaseUnavailable
 from edge_api.storage.migrate import upgrade
@@ -70,7 +74,7 @@ MAX_BODY = 256 * 1024
 class Intervals(Struct, frozen=True):
     """Seconds between the steps of the background loops; events wake them earlier.
 
-    `figures` is how old those of the database may be at `/metrics`.
+    `figures` is how old those that are read may be at `/metrics`.
     """
 
     dispatch: float = 1.0
@@ -96,18 +100,15 @@ def create_app(
 ) -> Litestar:
     """Build the service. What is passed in takes the place of the real client, for tests."""
     production = settings.mode is Mode.PRODUCTION
+    queue = settings.dispatch is DispatchTo.QUEUE
     database_url = settings.database_url.reveal()
     upgrade(database_url)
     database = open_database(database_url)
     storage = (settings.storage_endpoint, settings.storage_bucket, settings.storage_access_key)
     storage_secret = settings.storage_secret_key.reveal()
     store = objects or ObjectStore(*storage, storage_secret)
-    runpod = RunpodClient(
-        settings.runpod_base_url,
-        settings.runpod_api_key.reveal(),
-        timeout=settings.patience.call,
-        transport=runpod_transport,
-    )
+    leases = Leases(database, settings.queue_tokens, settings.queue_lease)
+    runpod = open_queue(settings, database, transport=runpod_transport, arrived=leases.wake)
     links = Links(Presigner(*storage, storage_secret))
     wakes = (asyncio.Event(), asyncio.Event())
     eraser = Eraser(database, store, runpod, settings.patience.queue + settings.patience.job)
@@ -128,7 +129,16 @@ def create_app(
         proxies=Proxies(settings.trusted_proxies),
         eraser=eraser,
         exports=Exports(database),
-        metrics=Metrics(database, endpoint, counters, _access(settings), ages),
+        metrics=Metrics(
+            database,
+            endpoint,
+            counters,
+            _access(settings),
+            ages,
+            promises=Promises(settings.free_credits_per_day, keeping(settings)),
+            workers=lambda: runpod.workers(endpoint),
+        ),
+        leases=leases,
     )
 
     @asynccontextmanager
@@ -161,6 +171,7 @@ def create_app(
             CallbackController,
             HealthController,
             metrics_page,
+            *([QueueController] if queue else []),
             *([] if production else [docs_asset]),
         ],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
@@ -181,7 +192,7 @@ def create_app(
             max_age=600,
         ),
         lifespan=[lifespan],
-        openapi_config=None if production else openapi_config(VERSION),
+        openapi_config=None if production else openapi_config(VERSION, queue=queue),
         state=State({"services": services}),
         logging_config=None,
     )
@@ -218,7 +229,7 @@ def _wake(events: tuple[asyncio.Event, ...]) -> None:
 
 def _start(
     database: Database,
-    runpod: RunpodClient,
+    runpod: WorkerQueue,
     settings: Settings,
     intervals: Intervals,
     wakes: tuple[asyncio.Event, asyncio.Event],

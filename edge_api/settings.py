@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,6 +12,8 @@ from msgspec import Struct
 from edge_api.domain.addresses import Network
 from edge_api.storage.addresses import parse_url
 from shared.environment import Environment, Mode, SettingsError, check_origin
+from shared.messages import SCHEMA_VERSION
+from shared.versions import READS
 
 FEWEST_CHARACTERS = 10
 """Different ones in a secret of production. 32 random hexadecimal digits have fewer than these
@@ -18,6 +21,13 @@ once in ten thousand times."""
 
 GPU_RATE = 310_000
 """Nano-dollars per second: $0.00031, Runpod's flex rate of a 4090 (24 GB) in November 2026."""
+
+
+class DispatchTo(StrEnum):
+    """Where jobs go: DISPATCH."""
+
+    RUNPOD = "runpod"  # a serverless endpoint, or a handler that speaks its job API
+    QUEUE = "queue"  # our own queue, from which workers pull
 
 
 class Secret:
@@ -88,19 +98,22 @@ class Patience(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """`callback_secrets` holds the current secret first, then those still accepted.
+    """`jwt_secrets` and `callback_secrets` hold the current one first, then those still accepted.
 
+    `job_schema_version` is what the job message is written in.
     `signups_per_hour` is for one address, `free_credits_per_day` for all new accounts together,
     `calls_per_minute` for one account; 0 means that nobody counts sign-ups or calls, and that no
     credits are given away. `trusted_proxies` may say who calls, in X-Forwarded-For.
     Photos and results are deleted so many days after their job ended; 0 keeps them.
     `queue_age_limit` in seconds is how long a dispatch may wait before the service is not ready.
     `gpu_rate` is what a second of a worker costs, in nano-dollars: GPU_USD_PER_SECOND.
+    With `dispatch` to the queue, workers show one of `queue_tokens`, hold a job for `queue_lease`
+    seconds from one sign of life to the next, and Runpod's key is empty.
     """
 
     mode: Mode
     database_url: Secret
-    jwt_secret: Secret
+    jwt_secrets: tuple[Secret, ...]
     callback_secrets: tuple[Secret, ...]
     storage_endpoint: str
     storage_access_key: str
@@ -113,6 +126,7 @@ class Settings(Struct, frozen=True):
     cors_origins: tuple[str, ...]
     log_level: str
     batch_concurrency: int
+    job_schema_version: int = SCHEMA_VERSION
     token_lifetime: int = 30 * 86400
     upload_window: int = 3600
     execute_window: int = 24 * 3600
@@ -128,28 +142,39 @@ class Settings(Struct, frozen=True):
     metrics_token: Secret | None = None
     tracing: bool = False
     gpu_rate: int = GPU_RATE
+    dispatch: DispatchTo = DispatchTo.RUNPOD
+    queue_tokens: tuple[Secret, ...] = ()
+    queue_lease: float = 60.0
     patience: Patience = Patience()
+
+    @property
+    def jwt_secret(self) -> Secret:
+        """The one that signs."""
+        return self.jwt_secrets[0]
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises SettingsError for the first setting that is missing or malformed."""
         env = Environment(environ)
+        dispatch = DispatchTo(env.choice("DISPATCH", DispatchTo.RUNPOD, tuple(DispatchTo)))
+        queue = dispatch is DispatchTo.QUEUE
         settings = cls(
             mode=env.mode(),
             database_url=Secret(_database(env)),
-            jwt_secret=Secret(env.secret("JWT_SECRET")),
+            jwt_secrets=tuple(map(Secret, env.secrets("JWT_SECRET"))),
             callback_secrets=tuple(map(Secret, env.signing_secrets("GPU_CALLBACK_SECRET"))),
             storage_endpoint=_storage_endpoint(env),
             storage_access_key=env.key("R2_ACCESS_KEY_ID"),
             storage_secret_key=Secret(env.key("R2_SECRET_ACCESS_KEY")),
             storage_bucket=env.name("R2_BUCKET_NAME", "s3-images"),
             runpod_base_url=env.url("RUNPOD_BASE_URL", "https://api.runpod.ai/v2"),
-            runpod_api_key=Secret(env.key("RUNPOD_API_KEY")),
-            runpod_endpoint_id=env.name("RUNPOD_ENDPOINT_ID"),
+            runpod_api_key=Secret("" if queue else env.key("RUNPOD_API_KEY")),
+            runpod_endpoint_id="queue" if queue else env.name("RUNPOD_ENDPOINT_ID"),
             public_url=env.url("PUBLIC_URL"),
             cors_origins=_origins(env),
             log_level=env.log_level(),
             batch_concurrency=env.whole("BATCH_CONCURRENCY", 4, high=32),
+            job_schema_version=_job_schema_version(env),
             token_lifetime=env.whole("TOKEN_LIFETIME_SEC", 30 * 86400),
             upload_window=env.whole("UPLOAD_WINDOW_SEC", 3600),
             execute_window=env.whole("EXECUTE_WINDOW_SEC", 24 * 3600),
@@ -165,6 +190,9 @@ class Settings(Struct, frozen=True):
             metrics_token=_metrics_token(env),
             tracing=_tracing(env),
             gpu_rate=_gpu_rate(env),
+            dispatch=dispatch,
+            queue_tokens=_queue_tokens(env) if queue else (),
+            queue_lease=env.seconds("QUEUE_LEASE_SEC", 60.0, low=1, high=600),
             patience=Patience.from_env(env),
         )
         _refuse_shared(settings)
@@ -194,9 +222,10 @@ def _refuse_weak(settings: Settings) -> None:
 def _secrets(settings: Settings) -> dict[str, tuple[Secret, ...]]:
     metrics = settings.metrics_token
     return {
-        "JWT_SECRET": (settings.jwt_secret,),
+        "JWT_SECRET": settings.jwt_secrets,
         "GPU_CALLBACK_SECRET": settings.callback_secrets,
         "METRICS_TOKEN": () if metrics is None else (metrics,),
+        "QUEUE_TOKEN": settings.queue_tokens,
     }
 
 
@@ -239,6 +268,14 @@ def _metrics_token(env: Environment) -> Secret | None:
     return Secret(env.key("METRICS_TOKEN"))
 
 
+def _queue_tokens(env: Environment) -> tuple[Secret, ...]:
+    name = "QUEUE_TOKEN"
+    tokens = env.secrets(name)
+    if re.fullmatch(r"[!-~]+", "".join(tokens)) is None:  # they go into a header
+        raise SettingsError(name, "must be ASCII without spaces")
+    return tuple(map(Secret, tokens))
+
+
 def _gpu_rate(env: Environment) -> int:
     name = "GPU_USD_PER_SECOND"
     if not env.given(name):
@@ -247,6 +284,11 @@ def _gpu_rate(env: Environment) -> int:
     if re.fullmatch(r"[01](\.\d{1,9})?", text, re.ASCII) is None or Decimal(text) > 1:
         raise SettingsError(name, "must be dollars in 0..1 with at most 9 decimals, like 0.00031")
     return int(Decimal(text) * 10**9)
+
+
+def _job_schema_version(env: Environment) -> int:
+    written = [str(version) for version in READS]
+    return int(env.choice("JOB_SCHEMA_VERSION", str(SCHEMA_VERSION), written))
 
 
 def _tracing(env: Environment) -> bool:

@@ -1,5 +1,7 @@
 """The handler's settings, read once from the environment and refused with one line each."""
 
+import re
+import socket
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +13,16 @@ from gpu_handler.backends.base import Edges
 from gpu_handler.backends.choice import BackendChoice
 from shared.environment import Environment, Mode, SettingsError
 
-SECRETS = frozenset({"storage_access_key", "storage_secret_key", "callback_secret", "hf_token"})
+SECRETS = frozenset(
+    {
+        "storage_access_key",
+        "storage_secret_key",
+        "callback_secret",
+        "hf_token",
+        "handler_api_key",
+        "queue_token",
+    }
+)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -85,24 +96,32 @@ class Settings(Struct, frozen=True, kw_only=True):
     mask_edges: Edges = Edges.FINE
     inpaint_model: Path | None = None
     allow_private_image_urls: bool = False
+    http_host: str = "0.0.0.0"  # noqa: S104 - a container's own network
+    http_port: int = 8000
+    http_queue_size: int = 16
+    handler_api_key: str | None = None
+    queue_url: str | None = None
+    queue_token: str | None = None
+    worker_name: str = "worker"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read every setting. Raises SettingsError for the first that does not fit."""
         env = Environment(environ)
+        adapter = _choice(env, "ADAPTER", AdapterChoice, "runpod")
         settings = cls(
             mode=env.mode(),
-            storage_s3_endpoint=env.url("STORAGE_S3_ENDPOINT"),
-            storage_access_key=env.text("STORAGE_ACCESS_KEY"),
-            storage_secret_key=env.text("STORAGE_SECRET_KEY"),
-            storage_bucket=env.text("STORAGE_BUCKET"),
+            storage_s3_endpoint=env.origin("STORAGE_S3_ENDPOINT"),
+            storage_access_key=env.key("STORAGE_ACCESS_KEY"),
+            storage_secret_key=env.key("STORAGE_SECRET_KEY"),
+            storage_bucket=env.name("STORAGE_BUCKET"),
             callback_secret=_callback_secret(env),
             batch_concurrency=env.whole("BATCH_CONCURRENCY", 4, low=1, high=32),
             model_cache_dir=Path(env.text("MODEL_CACHE_DIR", "/models")),
             callback_timeout_sec=env.seconds("CALLBACK_TIMEOUT_SEC", 10.0, low=0.1, high=60.0),
             callback_allowed_hosts=_hosts(env),
             hf_token=env.text("HF_TOKEN", "") or None,
-            adapter=_choice(env, "ADAPTER", AdapterChoice, "runpod"),
+            adapter=adapter,
             log_level=env.log_level(),
             segmenter=_choice(env, "SEGMENTER", SegmenterChoice),
             sam3_model=env.text("SAM3_MODEL", "") or None,
@@ -113,6 +132,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             mask_edges=_choice(env, "MASK_EDGES", Edges, Edges.FINE),
             inpaint_model=_path(env, "INPAINT_MODEL"),
             allow_private_image_urls=env.flag("ALLOW_PRIVATE_IMAGE_URLS"),
+            http_host=env.text("HTTP_HOST", "0.0.0.0"),  # noqa: S104
+            http_port=env.whole("HTTP_PORT", 8000, high=65_535),
+            http_queue_size=env.whole("HTTP_QUEUE_SIZE", 16, high=1_000),
+            handler_api_key=_handler_api_key(env, adapter),
+            queue_url=env.url("QUEUE_URL") if adapter is AdapterChoice.QUEUE else None,
+            queue_token=_queue_token(env) if adapter is AdapterChoice.QUEUE else None,
+            worker_name=_worker_name(env),
         )
         if settings.mode is Mode.PRODUCTION:
             _refuse_development(settings)
@@ -132,6 +158,8 @@ def _refuse_development(settings: Settings) -> None:
         raise SettingsError("STORAGE_S3_ENDPOINT", "must be https with ENV=production")
     if not settings.callback_allowed_hosts:
         raise SettingsError("CALLBACK_ALLOWED_HOSTS", "must be set with ENV=production")
+    if settings.queue_url is not None and not settings.queue_url.startswith("https://"):
+        raise SettingsError("QUEUE_URL", "must be https with ENV=production")
     if settings.allow_private_image_urls:
         raise SettingsError("ALLOW_PRIVATE_IMAGE_URLS", "must be false with ENV=production")
 
@@ -152,6 +180,26 @@ def _choice(env: Environment, name: str, choices: type[Choice], default: str = "
 def _path(env: Environment, name: str) -> Path | None:
     text = env.text(name, "")
     return Path(text) if text else None
+
+
+def _handler_api_key(env: Environment, adapter: AdapterChoice) -> str | None:
+    """What callers of the HTTP adapter have to show; without that adapter nobody needs it."""
+    name = "HANDLER_API_KEY"
+    if adapter is not AdapterChoice.HTTP and not env.given(name):
+        return None
+    env.key(name)
+    return env.secret(name)
+
+
+def _queue_token(env: Environment) -> str:
+    env.key("QUEUE_TOKEN")  # it goes into a header
+    return env.secret("QUEUE_TOKEN")
+
+
+def _worker_name(env: Environment) -> str:
+    """The API counts workers by their names: two of one name are one to it."""
+    host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).strip("._-")
+    return env.name("WORKER_NAME", host or "worker")[:128]
 
 
 def _callback_secret(env: Environment) -> str:

@@ -73,18 +73,23 @@ class Environment:
         _check_length(name, value.encode())
         return value
 
-    def signing_secrets(self, name: str) -> tuple[str, ...]:
-        """One or more callback secrets, parted by commas; `whsec_` means base64."""
+    def secrets(self, name: str, key_of: Callable[[str], bytes] = str.encode) -> tuple[str, ...]:
+        """One or more, parted by commas; `key_of` makes bytes of one, or raises ValueError."""
         values = self.parts(name)
         if not values:
             raise SettingsError(name, "is not set")
-        for value in values:
+        for number, value in enumerate(values, 1):
+            which = f"the {_ordinal(number)} of {len(values)} " if len(values) > 1 else ""
             try:
-                key = signing_key(value)
+                key = key_of(value)
             except ValueError as error:
-                raise SettingsError(name, str(error)) from None
-            _check_length(name, key)
+                raise SettingsError(name, f"{which}{error}") from None
+            _check_length(name, key, which)
         return values
+
+    def signing_secrets(self, name: str) -> tuple[str, ...]:
+        """The same for callback secrets: `whsec_` means base64."""
+        return self.secrets(name, signing_key)
 
     def whole(self, name: str, default: int, *, low: int = 1, high: int = 10**9) -> int:
         text = self.text(name, str(default))
@@ -159,6 +164,10 @@ def is_url(value: str) -> bool:
     return named and plain and parts.scheme in {"http", "https"}
 
 
-def _check_length(name: str, secret: bytes) -> None:
+def _check_length(name: str, secret: bytes, which: str = "") -> None:
     if len(secret) < MIN_SECRET_BYTES:
-        raise SettingsError(name, f"must hold at least {MIN_SECRET_BYTES} bytes")
+        raise SettingsError(name, f"{which}must hold at least {MIN_SECRET_BYTES} bytes")
+
+
+def _ordinal(number: int) -> str:
+    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")

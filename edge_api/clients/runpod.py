@@ -8,7 +8,7 @@ import httpx
 import msgspec
 from msgspec import Struct, field
 
-from shared.messages import JobMessage
+from shared.versions import WrittenMessage
 
 T = TypeVar("T")
 
@@ -21,6 +21,10 @@ class RunpodStatus(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def running(self) -> bool:
+        return self in {self.IN_PROGRESS, self.RUNNING}
 
     @property
     def ended(self) -> bool:
@@ -81,6 +85,11 @@ class RunpodJob(Struct, frozen=True):
         told = self.execution_time
         return float(told) if isinstance(told, int | float) and abs(told) < 1e15 else None
 
+    @property
+    def unread(self) -> bool:
+        """Whether the worker reads another version of the job message, and did nothing."""
+        return bytes(self.error).startswith(b'"UNSUPPORTED_SCHEMA:')
+
 
 class Workers(Struct, frozen=True):
     """How many workers an endpoint has in each state."""
@@ -128,7 +137,7 @@ class RunpodClient:
         )
 
     async def submit(
-        self, endpoint_id: str, message: JobMessage, *, execution_timeout: float, ttl: float
+        self, endpoint_id: str, message: WrittenMessage, *, execution_timeout: float, ttl: float
     ) -> str:
         """POST /run; returns Runpod's id. Times in seconds. Raises RunpodError."""
         body = {

@@ -47,11 +47,21 @@ from edge_api.storage.users import Profile
 from shared.keys import input_key, instances_key, mask_key, output_key, preview_key
 from shared.messages import ItemReport, ItemResult, ItemWarning, idempotency_key
 from shared.messages import ItemStatus as Outcome
+from shared.queue import (
+    FinishData,
+    FinishRequest,
+    LeaseData,
+    LeasedJob,
+    LeaseRequest,
+    RenewData,
+    RenewRequest,
+)
 from shared.rules import Action, ConceptRule, RequestedRule, RuleWarning
 
 USER = "user_01a1faf12a536bfd6e87ba020fb233ad"
 JOB = "job_01a1faf12a6812836a59770d74bec565"
 RULE = "rule_01a1faf12b0c41d9a76f0c1f5be70a42"
+LEASE = "5mXw0cD5lq0Qb8kq9vJpZ4o3S2tY7u1R"
 MOMENT = "2026-11-20T09:30:00.000Z"
 
 
@@ -171,6 +181,17 @@ ANSWERS: dict[str, object] = {
     "ExecuteJob": JobQueued(JOB, JobStatus.QUEUED, _WALL, ["Frame_Molding"], [_DEFAULTS]),
     "CancelJob": JobCanceled(JOB, refunded=2),
     "ReceiveCallback": CallbackAnswer(processed=True),
+    "LeaseJob": LeaseData(
+        LeasedJob(
+            id="queued_01a1faf12c88…",
+            lease=LEASE,
+            lease_seconds=60.0,
+            execution_seconds=390.0,
+            input={"schema_version": 1, "job_id": JOB, "attempt": 1},
+        )
+    ),
+    "RenewLease": RenewData(60.0, canceled=False),
+    "FinishJob": FinishData(accepted=True),
 }
 """The `data` of a successful answer, by operation id."""
 
@@ -214,5 +235,8 @@ BODIES: dict[str, Struct] = {
         timings=_TIMINGS,
         report=_REPORT,
     ),
+    "LeaseJob": LeaseRequest("pod-1", 8.0),
+    "RenewLease": RenewRequest(LEASE),
+    "FinishJob": FinishRequest(LEASE, {"job_id": JOB, "items": []}),
 }
 """A request's body, by operation id."""

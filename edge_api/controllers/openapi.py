@@ -254,8 +254,11 @@ def docs_asset(name: FromPath[str]) -> Response[bytes]:
     )
 
 
-def openapi_config(version: str) -> OpenAPIConfig:
-    """`/docs` and `/docs/openapi.json`."""
+_QUEUE_TOKEN = SecurityScheme(type="http", scheme="bearer", description="One of QUEUE_TOKEN's.")
+
+
+def openapi_config(version: str, *, queue: bool = False) -> OpenAPIConfig:
+    """`/docs` and `/docs/openapi.json`; with `queue` workers pull from this service."""
     return OpenAPIConfig(
         title="Domain Palette Engine",
         version=version,
@@ -279,6 +282,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
                     security_scheme_in="header",
                     description="Standard Webhooks: HMAC-SHA256 over id.timestamp.body.",
                 ),
+                **({"queueToken": _QUEUE_TOKEN} if queue else {}),
             }
         ),
         security=[{"bearer": []}],
@@ -288,6 +292,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
             Tag("Rules", "Saved rules."),
             Tag("Jobs", "From upload to download."),
             Tag("Callback", "For the GPU handler alone."),
+            *([Tag("Queue", "For GPU handlers that pull their jobs.")] if queue else []),
             Tag("Health", "For load balancers and operators."),
         ],
     )

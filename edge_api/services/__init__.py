@@ -11,6 +11,7 @@ from edge_api.services.export import Exports
 from edge_api.services.health import Health
 from edge_api.services.idempotency import Idempotency
 from edge_api.services.jobs import Jobs
+from edge_api.services.leases import Leases
 from edge_api.services.limits import CallLimiter
 from edge_api.services.links import Links
 from edge_api.services.metrics import Metrics
@@ -33,3 +34,4 @@ class Services(Struct, frozen=True):
     eraser: Eraser
     exports: Exports
     metrics: Metrics
+    leases: Leases

@@ -6,7 +6,8 @@ import time
 
 from sqlalchemy import Connection
 
-from edge_api.clients.runpod import RunpodClient, RunpodError, RunpodForgotten, RunpodJob
+from edge_api.clients.runpod import RunpodError, RunpodForgotten, RunpodJob
+from edge_api.clients.workers import WorkerQueue
 from edge_api.services.meter import Meter, clamp
 from edge_api.storage.costs import Unbilled, ask_later, record_execution, unbilled_attempts
 from edge_api.storage.database import Database
@@ -27,7 +28,7 @@ REMEMBERED = 25 * 60.0
 class Billing:
     """Looks at what is over. Nothing waits for it: without an answer the photos' times count."""
 
-    def __init__(self, database: Database, runpod: RunpodClient, meter: Meter) -> None:
+    def __init__(self, database: Database, runpod: WorkerQueue, meter: Meter) -> None:
         self._database = database
         self._runpod = runpod
         self._meter = meter

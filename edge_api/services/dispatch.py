@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from edge_api.clients.runpod import (
     RunpodAmbiguous,
-    RunpodClient,
     RunpodDenied,
     RunpodError,
     RunpodTransient,
 )
+from edge_api.clients.workers import WorkerQueue
 from edge_api.domain.jobs import WORKING
 from edge_api.services.attempts import MAX_TRIES, NOT_DISPATCHED, give_up
 from edge_api.services.breaker import after_failure, room
@@ -35,6 +35,7 @@ from edge_api.storage.jobs import find_job, pending_inputs
 from edge_api.telemetry import UNTRACED, Tracing
 from shared.keys import input_key, output_key, preview_key
 from shared.messages import SCHEMA_VERSION, ItemMessage, JobMessage
+from shared.versions import write
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Dispatcher:
     def __init__(
         self,
         database: Database,
-        runpod: RunpodClient,
+        runpod: WorkerQueue,
         settings: Settings,
         counters: Counters | None = None,
         tracing: Tracing = UNTRACED,
@@ -90,7 +91,10 @@ class Dispatcher:
         ttl = self._patience.queue + timeout
         try:
             runpod_job_id = await self._runpod.submit(
-                self._endpoint, message, execution_timeout=timeout, ttl=ttl
+                self._endpoint,
+                write(message, self._settings.job_schema_version),
+                execution_timeout=timeout,
+                ttl=ttl,
             )
         except RunpodError as error:
             return await self._database.write(

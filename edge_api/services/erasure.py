@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from edge_api.clients.runpod import RunpodClient, RunpodError, RunpodForgotten
+from edge_api.clients.runpod import RunpodError, RunpodForgotten
+from edge_api.clients.workers import WorkerQueue
 from edge_api.domain.errors import TokenInvalid
 from edge_api.domain.ids import new_id
 from edge_api.services.jobs import Objects
@@ -52,7 +53,7 @@ class Eraser:
     """Erases accounts, and sweeps after those that are gone."""
 
     def __init__(
-        self, database: Database, objects: Objects, runpod: RunpodClient, work: float
+        self, database: Database, objects: Objects, runpod: WorkerQueue, work: float
     ) -> None:
         """`work` is how long, in seconds, a worker that has begun may still store something."""
         self._database = database

@@ -6,6 +6,7 @@ import time
 from sqlalchemy import Connection
 
 from edge_api.services.idempotency import LIFETIME
+from edge_api.services.queue import sweep_queue
 from edge_api.services.settlement import cancel_job
 from edge_api.settings import Settings
 from edge_api.storage.database import Database
@@ -39,9 +40,10 @@ class Expiry:
 
 
 def forget_old(connection: Connection, now: float) -> None:
-    """Idempotency keys and rates that bind nobody any more."""
+    """Idempotency keys and rates that bind nobody any more, and jobs of the queue."""
     forget_keys(connection, now - LIFETIME)
     forget_rates(connection, now)
+    sweep_queue(connection, now)
 
 
 def expire_jobs(

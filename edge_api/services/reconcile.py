@@ -7,11 +7,12 @@ import time
 from sqlalchemy import Connection
 
 from edge_api.clients.runpod import (
-    RunpodClient,
     RunpodError,
     RunpodForgotten,
+    RunpodJob,
     RunpodStatus,
 )
+from edge_api.clients.workers import WorkerQueue
 from edge_api.services.attempts import (
     NEVER_BEGUN,
     NO_WORKER,
@@ -29,6 +30,7 @@ from edge_api.storage.database import Database
 from edge_api.storage.dispatches import (
     Dispatch,
     DispatchState,
+    begin,
     claim_due,
     move,
     postpone,
@@ -48,7 +50,7 @@ class Reconciler:
     def __init__(
         self,
         database: Database,
-        runpod: RunpodClient,
+        runpod: WorkerQueue,
         policy: Policy,
         counters: Counters | None = None,
         tracing: Tracing = UNTRACED,
@@ -114,11 +116,17 @@ class Reconciler:
         if reason is None and answer.status is RunpodStatus.IN_QUEUE:
             reason = await self._stuck(dispatch)
         if reason is None:
+            await self._note_begin(dispatch, answer)
             return await self._database.write(
                 apply_status, dispatch, answer, self._policy, time.time()
             )
         await self._tell(dispatch)
         return await self._database.write(end_overdue, dispatch, reason, self._policy, time.time())
+
+    async def _note_begin(self, dispatch: Dispatch, answer: RunpodJob) -> None:
+        if dispatch.begun_at is None and answer.status.running:
+            waited = await self._database.write(begin, dispatch.id, time.time())
+            self._counters.observe_begin(waited)
 
     async def _stuck(self, dispatch: Dispatch) -> str | None:
         """A job that waits although workers are there is sent again; without workers it waits."""

@@ -249,3 +249,56 @@ erasures = Table(
     Column("until", Float, nullable=False),
     Column("created_at", Float, nullable=False),
 )
+
+# The API's own job queue, for workers that pull (DISPATCH=queue). A row is dropped half an hour
+# after its end, as Runpod does, or with its user.
+queued_jobs = Table(
+    "queued_jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    # Handing over the same attempt again leads to the same row.
+    Column("dispatch_id", String(64), nullable=False, unique=True),
+    Column(
+        "user_id",
+        String(64),
+        ForeignKey("users.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("state", String(16), nullable=False),
+    Column("payload", JSON(none_as_null=True), nullable=False),
+    Column("execution_seconds", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("worker", String(128), nullable=True),
+    Column("lease", String(64), nullable=True),
+    Column("lease_until", Float, nullable=True),
+    # When the work must be over, however often the lease is renewed.
+    Column("deadline", Float, nullable=True),
+    Column("created_at", Float, nullable=False),
+    Column("began_at", Float, nullable=True),
+    Column("ended_at", Float, nullable=True),
+    Column("output", JSON(none_as_null=True), nullable=True),
+    Column("error", String(2000), nullable=True),
+    CheckConstraint(
+        "state IN ('IN_QUEUE', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELLED', 'TIMED_OUT')",
+        name="state_known",
+    ),
+    CheckConstraint("execution_seconds > 0", name="execution_positive"),
+    CheckConstraint(
+        "state <> 'IN_PROGRESS' OR (worker IS NOT NULL AND lease IS NOT NULL"
+        " AND lease_until IS NOT NULL AND deadline IS NOT NULL AND began_at IS NOT NULL)",
+        name="progress_is_leased",
+    ),
+    CheckConstraint(
+        "(ended_at IS NULL) = (state IN ('IN_QUEUE', 'IN_PROGRESS'))", name="ends_once"
+    ),
+    Index("ix_queued_jobs_state_created_at", "state", "created_at"),
+)
+
+# Workers that pull, and when each was heard of last.
+queue_workers = Table(
+    "queue_workers",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("seen_at", Float, nullable=False),
+)

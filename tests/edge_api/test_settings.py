@@ -71,6 +71,11 @@ MALFORMED = [
     ("JWT_SECRET", "canary-too-short"),
     ("JWT_SECRET", "c" * 31),
     ("JWT_SECRET", "canary" * 6 + "\udcff"),
+    ("JWT_SECRET", "c" * 32 + ",canary-too-short"),
+    ("JWT_SECRET", " , "),
+    ("JOB_SCHEMA_VERSION", "0"),
+    ("JOB_SCHEMA_VERSION", "3"),
+    ("JOB_SCHEMA_VERSION", "one"),
     ("GPU_CALLBACK_SECRET", "canary" * 6 + "\n" + "x" * 32),
     ("GPU_CALLBACK_SECRET", "canary-too-short"),
     ("GPU_CALLBACK_SECRET", "c" * 32 + ",canary-too-short"),
@@ -134,6 +139,9 @@ def test_a_malformed_setting_is_named_and_not_shown(name: str, value: str) -> No
         ("ENV", "production"),
         ("JWT_SECRET", "c" * 32),
         ("JWT_SECRET", "비" * 11),
+        ("JWT_SECRET", "a" * 32 + " , " + "b" * 32 + ","),
+        ("JOB_SCHEMA_VERSION", "1"),
+        ("JOB_SCHEMA_VERSION", "2"),
         ("GPU_CALLBACK_SECRET", "a" * 32 + " , " + "b" * 32),
         ("GPU_CALLBACK_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
         ("R2_ENDPOINT_URL", "http://127.0.0.1:9000"),
@@ -154,10 +162,32 @@ def test_an_endpoint_of_one_s_own_needs_no_account() -> None:
     assert Settings.from_env(environ).storage_endpoint == "http://localhost:9000"
 
 
-def test_the_current_callback_secret_comes_first() -> None:
+def test_the_current_secret_comes_first() -> None:
     new, old = "n" * 32, "o" * 32
-    secrets = read(GPU_CALLBACK_SECRET=f"{new},{old}").callback_secrets
-    assert [secret.reveal() for secret in secrets] == [new, old]
+    callbacks = read(GPU_CALLBACK_SECRET=f"{new},{old}").callback_secrets
+    assert [secret.reveal() for secret in callbacks] == [new, old]
+    tokens = read(JWT_SECRET=f"{new}, {old}")
+    assert [secret.reveal() for secret in tokens.jwt_secrets] == [new, old]
+    assert tokens.jwt_secret.reveal() == new
+    assert new not in repr(tokens)
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "GPU_CALLBACK_SECRET"])
+def test_of_several_secrets_the_short_one_is_named(name: str) -> None:
+    long = "c" * 32
+    for value, which in (
+        (f"short,{long}", "the 1st of 2 "),
+        (f"{long},short", "the 2nd of 2 "),
+        (f"{long},{long},{long},short", "the 4th of 4 "),
+        ("short", ""),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            read(**{name: value})
+        assert str(caught.value) == f"{name}: {which}must hold at least 32 bytes"
+
+
+def test_the_contract_s_message_is_written_where_nothing_is_said() -> None:
+    assert read().job_schema_version == 1
 
 
 @pytest.mark.parametrize(
@@ -168,6 +198,7 @@ def test_the_current_callback_secret_comes_first() -> None:
         ("RUNPOD_BASE_URL", "http://127.0.0.1:8000/v2"),
         ("CORS_ORIGINS", "*"),
         ("JWT_SECRET", "changeme" * 8),
+        ("JWT_SECRET", COMPLETE["JWT_SECRET"] + "," + "o" * 64),
         ("GPU_CALLBACK_SECRET", "0" * 64),
         ("GPU_CALLBACK_SECRET", COMPLETE["GPU_CALLBACK_SECRET"] + "," + "o" * 64),
         ("METRICS_TOKEN", "m" * 40),
@@ -182,6 +213,7 @@ def test_production_refuses_what_is_for_development(name: str, value: str) -> No
 SHARED = [
     ("GPU_CALLBACK_SECRET", COMPLETE["JWT_SECRET"]),
     ("GPU_CALLBACK_SECRET", COMPLETE["GPU_CALLBACK_SECRET"] + "," + COMPLETE["JWT_SECRET"]),
+    ("JWT_SECRET", COMPLETE["JWT_SECRET"] + "," + COMPLETE["GPU_CALLBACK_SECRET"]),
     ("METRICS_TOKEN", COMPLETE["JWT_SECRET"]),
     ("METRICS_TOKEN", COMPLETE["GPU_CALLBACK_SECRET"]),
 ]

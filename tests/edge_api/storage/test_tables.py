@@ -35,6 +35,11 @@ LETTER = {
 KEY = {
     "user_id": "user_x", "key": "k", "fingerprint": "f", "locked_until": 1.0, "created_at": 1.0,
 }  # fmt: skip
+QUEUED = {
+    "id": "queued_x", "dispatch_id": "dispatch_x", "user_id": "user_x", "state": "IN_PROGRESS",
+    "payload": "{}", "execution_seconds": 1.0, "expires_at": 2.0, "worker": "pod-1",
+    "lease": "l", "lease_until": 2.0, "deadline": 2.0, "created_at": 1.0, "began_at": 1.0,
+}  # fmt: skip
 ROWS: dict[str, Mapping[str, object]] = {
     "users": USER,
     "jobs": JOB,
@@ -46,6 +51,7 @@ ROWS: dict[str, Mapping[str, object]] = {
     "dead_letters": LETTER,
     "idempotency_keys": KEY,
     "credit_budgets": {"day": "2026-11-21", "granted": 10},
+    "queued_jobs": QUEUED,
 }
 
 
@@ -85,6 +91,12 @@ VIOLATIONS = [
     ("endpoints", "failures_not_negative", {"failures": -1}),
     ("dead_letters", "state_known", {"state": "lost"}),
     ("credit_budgets", "granted_not_negative", {"granted": -1}),
+    ("queued_jobs", "state_known", {"state": "RUNNING", "ended_at": 2.0}),
+    ("queued_jobs", "execution_positive", {"execution_seconds": 0.0}),
+    ("queued_jobs", "progress_is_leased", {"lease": None}),
+    ("queued_jobs", "progress_is_leased", {"lease_until": None}),
+    ("queued_jobs", "ends_once", {"ended_at": 2.0}),
+    ("queued_jobs", "ends_once", {"state": "COMPLETED"}),
     ("billing_events", "kind_known", {"kind": "gift"}),
     ("billing_events", "amount_moves_something", {"amount": 0}),
 ]
@@ -122,6 +134,8 @@ def test_every_check_is_tried() -> None:
         ("rules", {}),
         ("idempotency_keys", {}),
         ("endpoints", {}),
+        ("queued_jobs", {}),
+        ("queued_jobs", {"id": "queued_y"}),
     ],
 )
 def test_what_there_is_once_is_not_there_twice(
@@ -144,6 +158,7 @@ def test_what_there_is_once_is_not_there_twice(
         ("dispatches", {"id": "dispatch_y", "job_id": "job_nope"}),
         ("billing_events", {"user_id": "user_nope", "kind": "grant", "job_id": None}),
         ("billing_events", {"job_id": "job_nope"}),
+        ("queued_jobs", {"id": "queued_y", "dispatch_id": "d", "user_id": "user_nope"}),
     ],
 )
 def test_nothing_belongs_to_what_is_not_there(

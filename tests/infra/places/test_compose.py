@@ -104,3 +104,5 @@ def test_the_handler_has_the_gpu_and_takes_jobs_by_http() -> None:
     assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
     assert environment("handler")["ADAPTER"] == "http"
     assert environment("api")["RUNPOD_BASE_URL"] == "http://handler:8000/v2"
+    assert environment("handler")["HANDLER_API_KEY"] == environment("api")["RUNPOD_API_KEY"]
+    assert f":{environment('handler')['HTTP_PORT']}/v2" in environment("api")["RUNPOD_BASE_URL"]
