@@ -6,8 +6,9 @@ from typing import TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from shared.messages import SCHEMA_VERSION, JobMessage
+from shared.messages import JobMessage
 from shared.rules import RequestedRule
+from shared.versions import READS, WrittenMessage, read
 
 T = TypeVar("T")
 
@@ -39,8 +40,7 @@ def read_input(payload: object) -> JobMessage | InlineRequest:
         raise invalid("input", "must be an object")
     fields = cast("dict[str, object]", payload)
     if "job_id" in fields:
-        _check_schema(fields.get("schema_version"))
-        return _convert(fields, JobMessage)
+        return read(_convert(fields, _kind(fields.get("schema_version"))))
     if "image_url" in fields or "image_base64" in fields:
         return _convert(fields, InlineRequest)
     raise invalid("job_id", "is missing (or give image_url or image_base64 to try one photo)")
@@ -50,10 +50,14 @@ def invalid(field: str, reason: str) -> InputRefused:
     return InputRefused("INVALID_INPUT", f"field {field}: {reason}")
 
 
-def _check_schema(version: object) -> None:
-    if version == SCHEMA_VERSION or version is None:  # None is refused as a missing field
-        return
-    message = f"this worker reads schema_version {SCHEMA_VERSION}, not {str(version)[:20]}"
+def _kind(version: object) -> type[WrittenMessage]:
+    if version is None:
+        return JobMessage  # which refuses it as a missing field
+    for number, kind in READS.items():
+        if version == number:
+            return kind
+    known = " and ".join(map(str, READS))
+    message = f"this worker reads schema_version {known}, not {str(version)[:20]}"
     raise InputRefused("UNSUPPORTED_SCHEMA", message)
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from shared.rules import ConceptRule
 
 SCHEMA_VERSION = 1
+"""Of the job message that is written where nothing else is asked for, and of the summary."""
 
 MAX_INPUT_BYTES = 40 * 1024 * 1024
 """Of one photo: a 100 megapixel JPEG fits, and a worker can hold several."""

@@ -3,7 +3,10 @@
 import hmac
 import re
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import jwt
 from msgspec import Struct
@@ -39,15 +42,23 @@ class SignedUp(Struct, frozen=True):
 
 
 class Admission(Struct, frozen=True):
-    """Limits of what is given away. `per_address` None means that nobody counts."""
+    """Limits of what is given away. `per_address` None means that nobody counts.
+
+    `older_keys` are those that `device_key` takes over from.
+    """
 
     per_address: Rate | None
     daily_credits: int
     device_key: bytes
+    older_keys: tuple[bytes, ...] = ()
 
-    def digest(self, device_hash: str) -> str:
-        """What is kept of a device once its account is gone: it leads back to nobody."""
-        return hmac.new(self.device_key, device_hash.encode(), "sha256").hexdigest()
+    def digests(self, device_hash: str) -> list[str]:
+        """What is kept of a device once its account is gone: it leads back to nobody.
+
+        One for each key, always in the same order: processes lock the rows one by one.
+        """
+        keys = (self.device_key, *self.older_keys)
+        return sorted(hmac.new(key, device_hash.encode(), "sha256").hexdigest() for key in keys)
 
 
 class _Verified(Struct, frozen=True):
@@ -62,13 +73,13 @@ class Accounts:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._secret = settings.jwt_secret
+        self._secrets = [secret.reveal() for secret in settings.jwt_secrets]
         self._lifetime = settings.token_lifetime
         self._verified: dict[str, _Verified] = {}
         self._admission = Admission(
             Rate(settings.signups_per_hour, 3600.0) if settings.signups_per_hour else None,
             settings.free_credits_per_day,
-            b"device:" + settings.jwt_secret.reveal().encode(),
+            *_device_keys(self._secrets),
         )
 
     async def sign_up(self, device_hash: str | None, address: str) -> SignedUp:
@@ -104,22 +115,34 @@ class Accounts:
         if len(token) > LONGEST_TOKEN:
             raise TokenInvalid
         try:
-            claims = jwt.decode(
-                token,
-                self._secret.reveal(),
-                algorithms=["HS256"],
-                options={"require": ["sub", "iat", "exp"], "verify_iat": False},
-            )
+            claims = self._decode(token)
             return _checked(claims["sub"], claims["iat"], claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
         except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError) as error:
             raise TokenInvalid from error
 
+    def _decode(self, token: str) -> dict[str, Any]:
+        """The claims, where one of the secrets signed them; raises jwt.InvalidTokenError."""
+        for secret in self._secrets:
+            with suppress(jwt.InvalidSignatureError):
+                return jwt.decode(
+                    token,
+                    secret,
+                    algorithms=["HS256"],
+                    options={"require": ["sub", "iat", "exp"], "verify_iat": False},
+                )
+        raise jwt.InvalidSignatureError
+
     def _issue(self, user_id: str) -> str:
         now = int(time.time())
         claims = {"sub": user_id, "iat": now, "exp": now + self._lifetime}
-        return jwt.encode(claims, self._secret.reveal(), algorithm="HS256")
+        return jwt.encode(claims, self._secrets[0], algorithm="HS256")
+
+
+def _device_keys(secrets: Sequence[str]) -> tuple[bytes, tuple[bytes, ...]]:
+    current, *older = (b"device:" + secret.encode() for secret in secrets)
+    return current, tuple(older)
 
 
 def _checked(user_id: object, issued: object, expires: object) -> _Verified:
@@ -145,13 +168,16 @@ def admit(
 ) -> tuple[User, bool]:
     """The device's account, or a new one within the limits; True where it is new.
 
-    A device whose account was erased gets another, but its free credits only once.
+    A device whose account was erased gets another, but its free credits only once. While a secret
+    is being replaced a device is noted under both, so that it is still known without the old one.
     """
     if device_hash is not None:
         known = find_user_by_device(connection, device_hash)
         if known is not None:
+            if admission.older_keys:
+                note_device(connection, admission.digests(device_hash), now)
             return known, False
-    first = device_hash is None or note_device(connection, admission.digest(device_hash), now)
+    first = device_hash is None or note_device(connection, admission.digests(device_hash), now)
     credits = LIMITS[Plan.FREE].credits if first else 0
     opened = open_account(connection, device_hash, now, credits=credits)
     # Rows that all sign-ups share are touched last: each waits for the one before to commit.

@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 MAX_TRIES = 12
 """With the backoff about eight minutes of Runpod not answering."""
 
+UNREAD_TRIES = 36
+"""With the same backoff half an hour of workers that read an older version of the message: time to
+bring newer workers, or to tell the API to write the older version."""
+
 RUNPOD_RETRIES = 2
 """Runpod begins a job again by itself where its worker dies; a photo that kills workers would go
 round for ever."""
@@ -86,6 +90,10 @@ def apply_status(
         case RunpodStatus.COMPLETED:
             apply_output(connection, dispatch, answer.output, policy, now)
             return retry_or_abandon(connection, dispatch, "incomplete", policy, now)
+        case RunpodStatus.FAILED if answer.unread:
+            after = min(policy.patience.backoff, 2.0 ** (dispatch.tries - 1))
+            tries = UNREAD_TRIES
+            return resend(connection, dispatch, "message not read", now, tries=tries, after=after)
         case RunpodStatus.FAILED | RunpodStatus.TIMED_OUT | RunpodStatus.CANCELLED:
             return retry_or_abandon(connection, dispatch, answer.status.lower(), policy, now)
     return None
@@ -145,15 +153,22 @@ def retry_or_abandon(
     return _follow(connection, dispatch, reason, again, now, error, strikes=dispatch.strikes + 1)
 
 
-def resend(connection: Connection, dispatch: Dispatch, reason: str, now: float) -> Lost | None:
-    """Runpod may never have got it: another attempt takes its place, and fences it.
+def resend(
+    connection: Connection,
+    dispatch: Dispatch,
+    reason: str,
+    now: float,
+    *,
+    tries: int = MAX_TRIES,
+    after: float = 0.0,
+) -> Lost | None:
+    """No worker may have got it: another attempt takes its place in `after` seconds, and fences it.
 
     No worker is known to have failed, so this is no strike; the tries are what comes to an end.
     """
-    again = dispatch.tries < MAX_TRIES
-    return _follow(
-        connection, dispatch, reason, again, now, NOT_DISPATCHED, strikes=dispatch.strikes
-    )
+    again, error = dispatch.tries < tries, NOT_DISPATCHED
+    kept = dispatch.strikes
+    return _follow(connection, dispatch, reason, again, now, error, strikes=kept, after=after)
 
 
 def give_up(
@@ -172,6 +187,7 @@ def _follow(
     error: ItemError,
     *,
     strikes: int,
+    after: float = 0.0,
 ) -> Lost | None:
     alive = (*IN_DOUBT, DispatchState.SUBMITTED)
     # Locked first: an attempt must not follow for a job that is being canceled.
@@ -194,6 +210,7 @@ def _follow(
             tries=dispatch.tries if strikes == dispatch.strikes else 0,
             strikes=strikes,
             request_id=dispatch.request_id,
+            after=after,
         )
     else:
         insert_dead_letter(

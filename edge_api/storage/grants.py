@@ -1,5 +1,7 @@
 """What is given away: a budget of free credits for each day, and one grant for each device."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, select
 
 from edge_api.storage.tables import credit_budgets, granted_devices
@@ -20,15 +22,16 @@ def spend_budget(connection: Connection, day: str, credits: int, most: int) -> b
     return connection.execute(spent).one_or_none() is not None
 
 
-def note_device(connection: Connection, digest: str, now: float) -> bool:
-    """True for a device that never had free credits."""
+def note_device(connection: Connection, digests: Sequence[str], now: float) -> bool:
+    """Note a device under all its digests; True where it was known under none, and so never had
+    free credits."""
     noted = (
         upsert(connection.dialect.name, granted_devices)
-        .values(digest=digest, granted_at=now)
+        .values([{"digest": digest, "granted_at": now} for digest in digests])
         .on_conflict_do_nothing(index_elements=["digest"])
         .returning(granted_devices.c.digest)
     )
-    return connection.execute(noted).one_or_none() is not None
+    return len(connection.execute(noted).all()) == len(digests)
 
 
 def granted_today(connection: Connection, day: str) -> int:

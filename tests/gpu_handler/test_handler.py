@@ -70,7 +70,7 @@ def test_console_request_is_answered_inline(lab: Lab) -> None:
     ("input_", "error"),
     [
         (None, "INVALID_INPUT: field input: must be an object"),
-        ({"job_id": "job-1", "schema_version": 2}, "UNSUPPORTED_SCHEMA: this worker reads"),
+        ({"job_id": "job-1", "schema_version": 3}, "UNSUPPORTED_SCHEMA: this worker reads"),
         ({"job_id": "job-1", "schema_version": 1}, "INVALID_INPUT: field dispatch_id: is missing"),
         ({"image_base64": "AAAA", "concepts": {}}, "INVALID_INPUT: field concepts: "),
     ],

@@ -74,11 +74,11 @@ def test_field_of_another_type_is_named(changes: dict[str, Any], start: str) -> 
     assert refused(payload(**changes)).startswith(f"INVALID_INPUT: {start}")
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", 1.5, [], "9" * 5000])
+@pytest.mark.parametrize("version", [0, 3, "1", 1.5, [], "9" * 5000])
 def test_other_schema_is_refused_as_such(version: object) -> None:
     told = refused(payload(schema_version=version))
 
-    assert told.startswith("UNSUPPORTED_SCHEMA: this worker reads schema_version 1, not ")
+    assert told.startswith("UNSUPPORTED_SCHEMA: this worker reads schema_version 1 and 2, not ")
     assert len(told) < 120
 
 
