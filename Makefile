@@ -19,7 +19,7 @@ MODEL := $(if $(filter sam3,$(SEGMENTER)),$(STAMPS)/sam3)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve gallery test check lint types bench chaos mutants \
-	deploy doctor terraform-check image-check smoke audit clean
+	deploy doctor terraform-check image-check smoke openapi audit clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -87,8 +87,11 @@ terraform-check: $(STAMPS)/local ## Check infra/terraform as far as terraform is
 image-check: $(STAMPS)/check ## Lint both images, run their install steps in clean environments, start what came out
 	@$(BIN)/python -m infra.images check
 
-smoke: $(STAMPS)/local ## Run one job against the emulated Runpod; API_IMAGE= HANDLER_IMAGE= take containers
+smoke: $(STAMPS)/local ## Run one job of either image against the emulated Runpod; API_IMAGE= HANDLER_IMAGE=
 	@$(BIN)/python -m infra.images smoke $(if $(API_IMAGE),--api $(API_IMAGE)) $(if $(HANDLER_IMAGE),--handler $(HANDLER_IMAGE))
+
+openapi: $(STAMPS)/local ## Write docs/openapi.json anew, after a change of the API
+	@$(BIN)/python -m edge_api openapi
 
 audit: $(STAMPS)/check ## Look all dependencies up among known vulnerabilities
 	$(BIN)/pip freeze --exclude-editable | sed -E 's/\+[a-z0-9]+$$//' > $(STAMPS)/audited.txt

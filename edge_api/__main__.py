@@ -1,16 +1,19 @@
-"""`python -m edge_api serve | migrate | admin`."""
+"""`python -m edge_api serve | migrate | admin | openapi`."""
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from litestar import Litestar
 
 from edge_api.admin.commands import run_admin
 from edge_api.admin.parser import add_admin
 from edge_api.asgi import create_app
+from edge_api.openapi import FILE, run_openapi
 from edge_api.serving import serve
 from edge_api.settings import Settings
+from edge_api.storage.database import DatabaseUnavailable
 from edge_api.storage.migrate import upgrade
 from shared.environment import SettingsError
 from shared.logs import configure_logs
@@ -19,12 +22,22 @@ from shared.logs import configure_logs
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 2 and one line on stderr where a setting does not fit."""
     options = _parser().parse_args(arguments)
+    if options.command == "openapi":
+        return run_openapi(options.path, check=options.check)
     try:
         settings = Settings.from_env(os.environ)
         configure_logs(settings.log_level, sys.stderr)
     except (SettingsError, ValueError) as error:
         sys.stderr.write(f"edge_api: {error}\n")
         return 2
+    try:
+        return _run(options, settings)
+    except DatabaseUnavailable as error:
+        sys.stderr.write(f"edge_api: DATABASE_URL: the database cannot be opened: {error}\n")
+        return 2
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> int:
     if options.command == "migrate":
         upgrade(settings.database_url.reveal())
         return 0
@@ -54,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("migrate", help="bring the database to the newest schema and exit")
     add_admin(commands.add_parser("admin", help="what operators do by hand"))
+    document = commands.add_parser("openapi", help="write the OpenAPI document; needs no settings")
+    document.add_argument("path", type=Path, nargs="?", default=FILE, help=f"by default {FILE}")
+    document.add_argument("--check", action="store_true", help="write nothing, 1 where it differs")
     return parser
 
 
