@@ -7,13 +7,14 @@ import time
 
 import msgspec
 
-from edge_api.clients.runpod import RunpodClient
 from edge_api.domain.errors import DomainError
 from edge_api.domain.plans import Plan
 from edge_api.services.attempts import Policy
 from edge_api.services.cost import By, read_costs
+from edge_api.services.endpoint import ask_workers, read_endpoint
 from edge_api.services.history import change_plan, grant_credits, read_account, read_history
 from edge_api.services.meter import Meter
+from edge_api.services.queue import open_queue
 from edge_api.services.reconcile import Reconciler
 from edge_api.services.replay import Replays
 from edge_api.settings import Settings
@@ -21,6 +22,7 @@ from edge_api.storage.addresses import open_database
 from edge_api.storage.database import Database
 from edge_api.storage.dead_letters import DeadLetterState, find_dead_letter, list_dead_letters
 from edge_api.storage.dispatches import make_due
+from edge_api.storage.endpoints import close_breaker
 from edge_api.storage.ledger import drifting_users
 from shared.objects import ObjectStore, StorageError
 
@@ -48,6 +50,8 @@ async def _run(options: argparse.Namespace, settings: Settings) -> tuple[object,
                 return await _letters(database, settings, options), 0
             case "cost":
                 return await database.read(read_costs, By(options.by), options.since), 0
+            case "endpoint":
+                return await _endpoint(database, settings, options), 0
             case "reconcile":
                 return await _reconcile(database, settings), 0
             case _:
@@ -87,12 +91,22 @@ async def _letters(database: Database, settings: Settings, options: argparse.Nam
     return {"letter": letter, "history": await database.read(read_history, letter.job_id)}
 
 
+async def _endpoint(database: Database, settings: Settings, options: argparse.Namespace) -> object:
+    endpoint_id = settings.runpod_endpoint_id
+    if options.verb == "close-breaker":
+        await database.write(close_breaker, endpoint_id)
+    runpod = open_queue(settings, database)
+    try:
+        workers = await ask_workers(runpod, endpoint_id)
+    finally:
+        await runpod.close()
+    return await database.read(read_endpoint, endpoint_id, workers, time.time())
+
+
 async def _reconcile(database: Database, settings: Settings) -> object:
     """One look at every attempt that Runpod has."""
     due = await database.write(make_due, time.time())
-    runpod = RunpodClient(
-        settings.runpod_base_url, settings.runpod_api_key.reveal(), timeout=settings.patience.call
-    )
+    runpod = open_queue(settings, database)
     reconciler = Reconciler(database, runpod, _policy(settings))
     try:
         while await reconciler.step():

@@ -15,6 +15,7 @@ def add_admin(parser: argparse.ArgumentParser) -> None:
     _jobs(topics.add_parser("jobs", help="jobs with their whole history"))
     _letters(topics.add_parser("dead-letters", help="items that no attempt could finish"))
     _cost(topics.add_parser("cost", help="GPU seconds and dollars of jobs that ended"))
+    _endpoint(topics.add_parser("endpoint", help="what Runpod does with our work"))
     topics.add_parser("reconcile", help="look after every attempt now, as the service does in time")
     topics.add_parser("ledger", help="compare every balance with its ledger; 1 where one differs")
 
@@ -41,6 +42,12 @@ def _cost(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", type=date.fromisoformat, help="YYYY-MM-DD (UTC): jobs that ended then or later"
     )
+
+
+def _endpoint(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("show", help="breaker, workers as Runpod says, open attempts, last success")
+    verbs.add_parser("close-breaker", help="submit again at once, without waiting for its pause")
 
 
 def _letters(parser: argparse.ArgumentParser) -> None:

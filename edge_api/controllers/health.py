@@ -11,7 +11,7 @@ from edge_api.controllers.openapi import errors
 from edge_api.controllers.schemas import Health
 from edge_api.domain.errors import Unavailable
 from edge_api.services import Services
-from edge_api.services.health import VERSION
+from edge_api.services.health import VERSION, WELL
 
 
 class HealthController(Controller):
@@ -37,13 +37,14 @@ class HealthController(Controller):
     async def ready(self, services: NamedDependency[Services]) -> Envelope[Health]:
         """`ok` where jobs go through; 503 with the checks where one does not hold.
 
-        Beside the database and the bucket: the `schema` has every migration, no dispatch waits
-        too long in the `queue`, and the `endpoint` at Runpod is not being left alone.
+        Beside the database and the bucket: the `schema` has every migration (`ahead`, and ready,
+        where a newer version made more of them), no dispatch waits too long in the `queue`, and
+        the `endpoint` at Runpod is not being left alone.
         """
         return _told(await services.health.readiness(), "The service cannot carry jobs through.")
 
 
 def _told(checks: Mapping[str, str], trouble: str) -> Envelope[Health]:
-    if any(state != "ok" for state in checks.values()):
+    if not WELL.issuperset(checks.values()):
         raise Unavailable(trouble, {"checks": dict(checks)})
     return ok(Health("ok", VERSION, dict(checks)))

@@ -22,7 +22,7 @@ from edge_api.services.results import check_keys
 from edge_api.services.settlement import record_result
 from edge_api.settings import Secret
 from edge_api.storage.database import Database
-from edge_api.storage.dispatches import find_dispatch, last_attempt, record_life
+from edge_api.storage.dispatches import begin, find_dispatch, last_attempt, record_life
 from edge_api.storage.jobs import find_job
 from shared.logs import also_log
 from shared.messages import ItemResult
@@ -68,7 +68,12 @@ class Callbacks:
             raise CallbackUnauthorized(str(error)) from error
         result = _parse(body)
         also_log(dispatch_id=result.dispatch_id, attempt=result.attempt)
-        return await self._database.write(apply_callback, job_id, result, self._policy, time.time())
+        now = time.time()
+        processed, waited = await self._database.write(
+            take_report, job_id, result, self._policy, now
+        )
+        self._counters.observe_begin(waited)
+        return processed
 
 
 def _parse(body: bytes) -> ItemResult:
@@ -82,6 +87,18 @@ def _parse(body: bytes) -> ItemResult:
     if "\0" in result.dispatch_id:  # PostgreSQL has no NUL in text
         raise InvalidRequest([Problem("dispatch_id", "is not an id")])
     return result
+
+
+def take_report(
+    connection: Connection, job_id: str, result: ItemResult, policy: Policy, now: float
+) -> tuple[bool, float | None]:
+    """Apply it; and where it is the attempt's first sign of work, how long that took."""
+    dispatch = find_dispatch(connection, result.dispatch_id)
+    waited = None
+    if dispatch is not None and dispatch.job_id == job_id and dispatch.begun_at is None:
+        find_job(connection, job_id, lock=True)  # before its attempts, as everybody does
+        waited = begin(connection, dispatch.id, now)
+    return apply_callback(connection, job_id, result, policy, now), waited
 
 
 def apply_callback(

@@ -20,6 +20,7 @@ UNMATCHED = "(unmatched)"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BEGINNINGS = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1800.0)
 _LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 # When each series began is not asked for, and would be a fifth of the text.
@@ -78,6 +79,12 @@ class Counters:
             ["outcome"],
             registry=registry,
         )
+        self._begins = Histogram(
+            "palette_dispatch_begin_seconds",
+            "From Runpod taking an attempt to its first sign of work, where this process saw it.",
+            registry=registry,
+            buckets=_BEGINNINGS,
+        )
         self._lost = Counter(
             "palette_attempts_lost",
             "Attempts that this process found lost; then another follows, or the rest is refunded.",
@@ -122,6 +129,11 @@ class Counters:
         if outcome in {Submit.REFUSED, Submit.GIVEN_UP}:
             # What Runpod answered is no label: the log has it.
             self.count_lost(Lost("not dispatched", again=False))
+
+    def observe_begin(self, seconds: float | None) -> None:
+        """None where it was no first sign, or nobody knows when Runpod took the attempt."""
+        if seconds is not None:
+            self._begins.observe(seconds)
 
     def count_lost(self, lost: Lost | None) -> None:
         """None where there was nothing left to lose."""

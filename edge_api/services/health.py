@@ -10,7 +10,7 @@ from edge_api.services.jobs import Objects
 from edge_api.services.loops import Pulse
 from edge_api.storage.database import Database
 from edge_api.storage.endpoints import find_breaker
-from edge_api.storage.statistics import schema_is_behind, waiting_since
+from edge_api.storage.statistics import schema_state, waiting_since
 from shared.objects import StorageError
 
 VERSION = version("domain-palette-engine")
@@ -18,6 +18,10 @@ CHECK_TIMEOUT = 4.0
 
 LAG_LIMIT = 5.0
 """Seconds that the event loop may be late. The app gives up a call after ten."""
+
+
+WELL = frozenset({"ok", "ahead"})
+"""States of a part that is fine: a schema that is ahead has all that this version needs."""
 
 
 class Health:
@@ -45,7 +49,7 @@ class Health:
         return {"event_loop": "ok" if self._pulse.lag() < LAG_LIMIT else "late"}
 
     async def checks(self) -> dict[str, str]:
-        """`ok`, or in a word what is wrong, for each part."""
+        """`ok`, or in a word what else it is, for each part."""
         database, storage = await asyncio.gather(self._check_database(), self._check_storage())
         return {"database": database, "storage": storage}
 
@@ -91,7 +95,7 @@ def check_flow(
     late = since is not None and now - since > queue_age_limit
     paused = find_breaker(connection, endpoint_id).open_until > now
     return {
-        "schema": "behind" if schema_is_behind(connection) else "ok",
+        "schema": schema_state(connection),
         "queue": "late" if late else "ok",
         "endpoint": "paused" if paused else "ok",
     }

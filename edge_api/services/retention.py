@@ -24,19 +24,16 @@ class Retention:
     def __init__(self, database: Database, objects: Objects, settings: Settings) -> None:
         self._database = database
         self._objects = objects
-        self._days = {
-            Purge.INPUTS: settings.input_retention_days,
-            Purge.RESULTS: settings.result_retention_days,
-        }
+        self._kept = keeping(settings)
 
     async def step(self) -> bool:
         """Delete what one batch of jobs left; True where there may be more."""
-        found = [await self._purge(what, days) for what, days in self._days.items() if days]
+        found = [await self._purge(what, seconds) for what, seconds in self._kept.items()]
         return max(found, default=0) == BATCH
 
-    async def _purge(self, what: Purge, days: int) -> int:
+    async def _purge(self, what: Purge, seconds: float) -> int:
         now = time.time()
-        jobs = await self._database.read(purgeable_jobs, what, now - days * DAY, BATCH)
+        jobs = await self._database.read(purgeable_jobs, what, now - seconds, BATCH)
         for user_id, job_id in jobs:
             prefixes = (
                 [input_prefix(user_id, job_id)]
@@ -53,3 +50,12 @@ class Retention:
                 extra = {"job_id": job_id, "what": what.value, "objects": deleted}
                 logger.info("purged", extra=extra)
         return len(jobs)
+
+
+def keeping(settings: Settings) -> dict[Purge, float]:
+    """For how many seconds what is kept; what is kept for ever is not in it."""
+    days = {
+        Purge.INPUTS: settings.input_retention_days,
+        Purge.RESULTS: settings.result_retention_days,
+    }
+    return {what: count * DAY for what, count in days.items() if count}

@@ -70,7 +70,9 @@ def insert_dispatch(
     tries: int = 0,
     strikes: int = 0,
     request_id: str | None = None,
+    after: float = 0.0,
 ) -> None:
+    """It is due `after` seconds from `now` on."""
     connection.execute(
         insert(dispatches).values(
             id=dispatch_id,
@@ -79,7 +81,7 @@ def insert_dispatch(
             state=DispatchState.NEW,
             tries=tries,
             strikes=strikes,
-            next_at=now,
+            next_at=now + after,
             created_at=now,
             request_id=request_id,
         )
@@ -258,6 +260,23 @@ def record_begun(connection: Connection, dispatch_id: str, now: float, lease_unt
         .where(dispatches.c.id == dispatch_id, longer)
         .values(lease_until=lease_until, begun_at=func.coalesce(dispatches.c.begun_at, now))
     )
+
+
+def begin(connection: Connection, dispatch_id: str, now: float) -> float | None:
+    """Note the first sign of work; seconds since Runpod took it. None for every later sign, in
+    whatever process, for an attempt that is over, and where nobody knows when Runpod took it."""
+    begun = connection.execute(
+        update(dispatches)
+        .where(
+            dispatches.c.id == dispatch_id,
+            dispatches.c.state.in_(LIVE),
+            dispatches.c.begun_at.is_(None),
+        )
+        .values(begun_at=now)
+        .returning(dispatches.c.submitted_at)
+    ).one_or_none()
+    submitted_at = None if begun is None else begun.submitted_at
+    return None if submitted_at is None else max(0.0, now - submitted_at)
 
 
 def postpone(connection: Connection, dispatch_id: str, next_at: float) -> None:

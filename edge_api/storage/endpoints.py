@@ -1,9 +1,10 @@
-"""Circuit breakers of Runpod endpoints, shared by every process that submits."""
+"""Runpod endpoints: circuit breakers, shared by every process that submits, and signs of life."""
 
 from msgspec import Struct
-from sqlalchemy import Connection, case, delete, select, update
+from sqlalchemy import Connection, case, delete, func, select, update
 
-from edge_api.storage.tables import endpoints
+from edge_api.domain.jobs import ItemStatus
+from edge_api.storage.tables import dispatches, endpoints, items
 from edge_api.storage.upsert import upsert
 
 
@@ -50,3 +51,27 @@ def open_breaker(connection: Connection, endpoint_id: str, until: float) -> None
 
 def close_breaker(connection: Connection, endpoint_id: str) -> None:
     connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))
+
+
+class Signs(Struct, frozen=True):
+    """When an endpoint last took an attempt, began one, and had a photo done; in Unix seconds."""
+
+    taken_at: float | None
+    begun_at: float | None
+    done_at: float | None
+
+
+def last_signs(connection: Connection, endpoint_id: str) -> Signs:
+    """Of what is still there: an erased account took its rows along. Reads whole tables."""
+    own = dispatches.c.endpoint_id == endpoint_id
+    attempts = select(func.max(dispatches.c.submitted_at), func.max(dispatches.c.begun_at))
+    done = (
+        select(func.max(items.c.ended_at))
+        .join(
+            dispatches,
+            (dispatches.c.job_id == items.c.job_id) & (dispatches.c.attempt == items.c.attempt),
+        )
+        .where(own, items.c.status == ItemStatus.DONE)
+    )
+    taken_at, begun_at = connection.execute(attempts.where(own)).one()
+    return Signs(taken_at, begun_at, connection.execute(done).scalar_one())

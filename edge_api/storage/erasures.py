@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from edge_api.storage.tables import (
     billing_events,
@@ -14,13 +14,14 @@ from edge_api.storage.tables import (
     idempotency_keys,
     items,
     jobs,
+    queued_jobs,
     rate_limits,
     rules,
     users,
 )
 
 _OF_JOBS = (dead_letters, dispatches, items)
-_OF_USER = (billing_events, idempotency_keys, rules, jobs)
+_OF_USER = (billing_events, idempotency_keys, queued_jobs, rules, jobs)
 
 
 class RunningJob(Struct, frozen=True):
@@ -142,7 +143,3 @@ def record_swept(
 
 def end_erasure(connection: Connection, erasure_id: str) -> None:
     connection.execute(delete(erasures).where(erasures.c.id == erasure_id))
-
-
-def count_erasures(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(erasures)).scalar_one()

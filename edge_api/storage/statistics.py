@@ -112,15 +112,15 @@ def waiting_since(connection: Connection) -> float | None:
     return connection.execute(oldest).scalar_one()
 
 
-def schema_is_behind(connection: Connection) -> bool:
-    """Whether a migration that this process knows is missing.
-
-    A revision that it does not know is a newer version's, which is being rolled out.
-    """
+def schema_state(connection: Connection) -> str:
+    """`behind` where a migration that this process knows is missing, `ahead` where the revision is
+    one that it does not know: a newer version's, which is being rolled out, or was rolled back."""
     found = connection.execute(text("SELECT version_num FROM alembic_version"))
     revision: str | None = found.scalar_one_or_none()
     head, known = _revisions()
-    return revision is None or (revision != head and revision in known)
+    if revision is not None and revision not in known:
+        return "ahead"
+    return "ok" if revision == head else "behind"
 
 
 def _count_dispatches(connection: Connection, states: Sequence[DispatchState]) -> dict[str, int]:

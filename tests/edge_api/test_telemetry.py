@@ -22,8 +22,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from edge_api import otel
 from edge_api.settings import Settings
 from edge_api.telemetry import UNTRACED, start_tracing
+from gpu_handler.answering import make_handler
 from gpu_handler.fetch import Fetcher
-from gpu_handler.handler import make_handler
 from infra.local.store import ServedStore
 from shared.logs import JsonLines
 from shared.messages import JobMessage

@@ -10,10 +10,12 @@ import pytest
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge_api.clients.runpod import Workers
 from edge_api.services.attempts import Lost
 from edge_api.services.counters import Counters, Submit
-from edge_api.services.metrics import Access, Metrics
+from edge_api.services.metrics import Access, Metrics, Promises
 from edge_api.storage.addresses import open_database
+from edge_api.storage.jobs import Purge
 from edge_api.storage.migrate import upgrade
 from tests.infra.rules import ROOT, RUNBOOK, Json, rules
 
@@ -93,7 +95,10 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
 
     async def render() -> str:
         database = open_database(url)
-        metrics = Metrics(database, "endpoint1", counters, Access(public=True))
+        access, promises = Access(public=True), Promises(10_000, {Purge.INPUTS: 60.0})
+        metrics = Metrics(
+            database, "endpoint1", counters, access, promises=promises, workers=ask_workers
+        )
         try:
             return (await metrics.expose()).decode()
         finally:
@@ -109,6 +114,10 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
     return found
 
 
+async def ask_workers() -> Workers:
+    return Workers(idle=1)
+
+
 def happen(counters: Counters) -> None:
     for status, route in ((200, "/me"), (404, None), (503, "/health"), (0, "/jobs")):
         counters.observe_request("GET", route, status, 0.1)
@@ -117,6 +126,7 @@ def happen(counters: Counters) -> None:
     for outcome in Submit:
         counters.count_submit(outcome)
     counters.count_lost(Lost("stalled", again=True))
+    counters.observe_begin(20.0)
     counters.count_failed_step("dispatch")
 
 

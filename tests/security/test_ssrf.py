@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from edge_api.clients.runpod import RunpodClient, RunpodError
+from gpu_handler.answering import make_handler
 from gpu_handler.fetch import Fetcher, is_public
-from gpu_handler.handler import make_handler
 from tests.gpu_handler.conftest import Lab
 from tests.gpu_handler.test_fetch import HOSTILE, PUBLIC, names, no_network, refusal
 

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from gpu_handler.answering import make_handler
 from gpu_handler.backends.cpu import CpuBackend
 from gpu_handler.fetch import Fetcher
-from gpu_handler.handler import build_worker, make_handler
+from gpu_handler.handler import build_worker
 from gpu_handler.pipeline.brushwork import Brushwork
 from gpu_handler.pipeline.worker import Worker
 from gpu_handler.settings import Settings

@@ -14,10 +14,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_api.asgi import Intervals
-from edge_api.services import metrics as figures
+from edge_api.services import cached as cached_figures
+from edge_api.services.cached import Ages, Cached
 from edge_api.services.counters import Counters
 from edge_api.services.loops import repeat
-from edge_api.services.metrics import Access, Ages, Cached, Metrics
+from edge_api.services.metrics import Access, Metrics
 from edge_api.settings import Settings
 from edge_api.storage.addresses import open_database
 from infra.local.store import ServedStore
@@ -30,7 +31,7 @@ from tests.edge_api.service import Service, environment
 ONCE = pytest.mark.parametrize("database_kind", ["sqlite"])
 """Nothing here depends on the database."""
 
-FRESH = Ages(work=0.0, history=0.0, drift=0.0, rest=0.0)
+FRESH = Ages(work=0.0, history=0.0, drift=0.0, sweeps=0.0, workers=0.0, rest=0.0)
 WOKEN = Intervals(dispatch=60.0, reconcile=60.0, expire=60.0, figures=FRESH)
 EAGER = Intervals(dispatch=0.05, reconcile=0.05, expire=60.0, figures=FRESH)
 
@@ -104,6 +105,8 @@ def test_a_story_is_told_as_it_was(start: StartService) -> None:
         "palette_dead_letters_open": 0,
         "palette_breaker_open": 0,
         "palette_queue_age_seconds": 0,
+        'palette_sweeps_pending{what="accounts"}': 0,
+        "palette_free_credits_limit": 1_000_000,
     }
     assert {name: found.get(name) for name in expected} == expected
     assert worker.processed(2, "failed")
@@ -382,19 +385,21 @@ def exposed(database: Any, scrapes: int, ages: Ages | None = None) -> list[dict[
 def test_however_many_scrape_the_database_is_asked_once() -> None:
     database = CountedDatabase(RuntimeError("whatever"), pause=0.05)
     exposed(database, 50, FRESH)
-    assert sorted(database.reads) == ["count_drifting", "read_history", "read_work"]
+    assert sorted(database.reads) == ["count_drifting", "read_history", "read_sweeps", "read_work"]
 
 
 def test_a_database_that_hangs_or_fails_takes_only_its_own_figures(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(figures, "PATIENCE", 0.05)
+    monkeypatch.setattr(cached_figures, "PATIENCE", 0.05)
     for database in (CountedDatabase(pause=60.0), CountedDatabase(RuntimeError("gone"))):
         (found,) = exposed(database, 1)
         assert found['palette_figures_readable{figures="work"}'] == 0
         assert found['palette_build_info{version="1.0"}'] == 1
         assert not [
-            n for n in found if n.startswith(("palette_jobs", "palette_ledger", "palette_q"))
+            name
+            for name in found
+            if name.startswith(("palette_jobs", "palette_ledger", "palette_q", "palette_sweeps"))
         ]
     assert {record.getMessage() for record in caplog.records} == {"figures could not be read"}
 
@@ -422,7 +427,7 @@ def test_a_new_database_has_every_figure_at_zero(
 ) -> None:
     (found,) = exposed(open_database(make_database(database_kind)), 1)
     shown = {n: v for n, v in found.items() if n.startswith("palette_") and "figures" not in n}
-    gauges = {n: v for n, v in shown.items() if "_lag_" not in n and "build" not in n}
+    gauges = {n: v for n, v in shown.items() if not re.search("_lag_|_build_|_limit", n)}
     assert set(gauges.values()) == {0}
     assert len([name for name in gauges if name.startswith("palette_jobs{")]) == 7
     assert len([name for name in gauges if name.startswith("palette_dispatches{")]) == 7
