@@ -1,27 +1,21 @@
 """The object store client: boto3 against any S3 API. The only module here that knows boto3."""
 
-import base64
-import hashlib
-import ipaddress
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from boto3.session import Session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as ConnectionFailed
 from msgspec import Struct
 
+from shared.s3_client import open_client, sum_with_md5
+
 if TYPE_CHECKING:  # the stubs are a tool of `make check`, absent where this runs
-    from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _CHUNK = 256 * 1024
 _READ_ATTEMPTS = 3
 _DELETE_BATCH = 1000
-_POOL = 32
 
 
 class ObjectInfo(Struct, frozen=True):
@@ -73,14 +67,7 @@ class ObjectStore:
     ) -> None:
         self._endpoint = endpoint
         self._bucket = bucket
-        self._client: S3Client = Session().client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=region,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            config=client_config(endpoint),
-        )
+        self._client = open_client(endpoint, access_key, secret_key, region)
         sum_with_md5(self._client, "DeleteObjects")
 
     def __repr__(self) -> str:
@@ -172,50 +159,6 @@ class ObjectStore:
                 f"first {first.get('Key', '?')} ({first.get('Code', 'no code')})",
                 retryable=True,
             )
-
-
-def client_config(endpoint: str) -> Config:
-    """What boto3 needs to be told for R2 and for S3 servers of one's own."""
-    return Config(
-        # R2 refuses the checksum trailers that boto3 sends by default.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        signature_version="s3v4",
-        s3={"addressing_style": "path"},
-        retries={"mode": "standard", "total_max_attempts": 3},
-        connect_timeout=5,
-        read_timeout=30,
-        max_pool_connections=_POOL,
-        tcp_keepalive=True,
-        # An HTTP proxy of the environment could not reach this machine's own loopback.
-        proxies={} if is_loopback(endpoint) else None,
-    )
-
-
-def sum_with_md5(client: "S3Client", *operations: str) -> None:
-    """Have these calls carry Content-MD5 in place of boto3's own checksum.
-
-    S3 wants one of the two for each of them, and every store takes this one; boto3's CRC32 headers
-    R2 has refused with 501: https://github.com/cloudflare/cloudflare-docs/pull/19236.
-    """
-    for operation in operations:
-        client.meta.events.register(f"before-call.s3.{operation}", _sum)
-
-
-def is_loopback(endpoint: str) -> bool:
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _sum(params: dict[str, Any], **_event: object) -> None:
-    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
-    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
-    # Where this is gone, boto3 adds no header of its own to what is sent.
-    params.get("context", {}).get("checksum", {}).pop("request_algorithm", None)
-    params["headers"].pop("x-amz-sdk-checksum-algorithm", None)
 
 
 def _read(found: "GetObjectOutputTypeDef", key: str, max_bytes: int) -> bytes:

@@ -5,10 +5,8 @@ Objects are the business of `shared.objects`; what is here needs a key that may 
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING
 
-from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
@@ -21,10 +19,9 @@ from infra.deploy.bucket_rules import (
     prefix_of,
 )
 from infra.deploy.errors import StoreRefused
-from shared.objects import client_config, sum_with_md5
+from shared.s3_client import open_client, sum_with_md5
 
 if TYPE_CHECKING:  # the stubs are a tool of `make check`, absent where this runs
-    from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import LifecycleRuleUnionTypeDef
 
 _GONE = frozenset({"404", "NoSuchBucket"})
@@ -46,14 +43,7 @@ class BucketSettings:
 
     def __init__(self, endpoint: str, name: str, access_key: str, secret_key: str) -> None:
         self.name = name
-        self._client: S3Client = _session().client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name="auto",
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            config=client_config(endpoint),
-        )
+        self._client = open_client(endpoint, access_key, secret_key)
         changing = ("PutBucketCors", "PutBucketLifecycleConfiguration", "DeleteObjects")
         sum_with_md5(self._client, *changing)
 
@@ -182,12 +172,6 @@ class BucketSettings:
                 "R2_ENDPOINT_URL.",
                 reason,
             ) from error
-
-
-@cache
-def _session() -> Session:
-    """One for all: each would read boto3's description of S3 again."""
-    return Session()
 
 
 def _sentence(verb: str, name: str, code: str) -> str:

@@ -20,7 +20,7 @@ from infra.deploy.bodies import (
     WorkerList,
 )
 from infra.deploy.errors import RunpodDenied, RunpodDown, RunpodMissing, RunpodRefused
-from shared.objects import is_loopback
+from shared.s3_client import is_loopback
 
 T = TypeVar("T")
 

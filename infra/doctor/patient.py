@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from infra.deploy.access import JOBS_URL, REST_URL, store_endpoint
 from shared.environment import Environment
-from shared.objects import is_loopback
+from shared.s3_client import is_loopback
 
 
 class Patient(Struct, frozen=True, kw_only=True):

@@ -8,13 +8,16 @@ import os
 import sys
 import time
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
+from PIL import Image
 
 from gpu_handler.imaging.decode import ImageError, decode_image
+from gpu_handler.imaging.profiles import DISPLAY_P3
 from tests.fuzz.cases import Cases
 
 
@@ -65,12 +68,21 @@ def _outcome(data: bytes) -> tuple[str, int]:
     return "image", pixels.shape[0] * pixels.shape[1]
 
 
+def _warm_up() -> None:
+    """The compiler is loaded, and the loop for colours compiled, by the first photo that needs it:
+    a hundred megabytes, and of no photo."""
+    file = BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", icc_profile=DISPLAY_P3)
+    decode_image(file.getvalue())
+
+
 def main(arguments: list[str]) -> None:
     """format, seed, count, extreme (0 or 1), index to begin with."""
     format_, seed, count, extreme, start = arguments[0], *map(int, arguments[1:])
     faulthandler.enable()
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
+    _warm_up()
     encode, cases = msgspec.json.encode, Cases(format_, seed, count, bool(extreme))
     out = os.fdopen(os.dup(1), "wb", 0)
     for index, case in enumerate(cases.since(start), start):
