@@ -60,6 +60,7 @@ def test_one_command_measures_every_part_and_writes_it_down(
     assert len(table) == len(ours) + len([row for row in report.memory if "eager" in row.way])
 
 
+@pytest.mark.slow
 def test_what_is_not_equal_is_not_timed(setting: Setting) -> None:
     with torch.inference_mode():
         check_equality(setting)

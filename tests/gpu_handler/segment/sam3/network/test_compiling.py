@@ -63,6 +63,7 @@ def check_compiled(backend: str) -> None:
         assert difference(decode(detector, *shape), expected) < 1e-4
 
 
+@pytest.mark.slow
 def test_compiled_layers_answer_the_same_for_every_batch_without_compiling_again() -> None:
     check_compiled("eager")
 
