@@ -1,6 +1,7 @@
 """Our service, and under `/boto3` its job calls once more with URLs signed by botocore."""
 
 import os
+import time
 from typing import cast
 
 import boto3
@@ -12,8 +13,12 @@ from msgspec.structs import replace
 from edge_api.asgi import create_app
 from edge_api.controllers.jobs import JobController
 from edge_api.services import Services
-from edge_api.services.links import Links
+from edge_api.services.idempotency import NO_CLAIM, Claim
+from edge_api.services.jobs import Jobs, reserve_job
+from edge_api.services.links import Links, UploadLink
 from edge_api.settings import Settings
+from edge_api.storage.addresses import open_database
+from shared.objects import ObjectStore
 from shared.presign import Presigner
 from tests.benchmarks.api_command import serve
 
@@ -46,16 +51,26 @@ class BotocorePresigner(Presigner):
         return self._client.generate_presigned_url(operation, target, ExpiresIn=7200)
 
 
+class InTurn(Jobs):
+    """Makes the job, and then signs in a loop."""
+
+    async def create(
+        self, user_id: str, preset_id: str, item_count: int, claim: Claim = NO_CLAIM
+    ) -> tuple[str, list[UploadLink]]:
+        reserve = claim.settling(reserve_job, str)
+        job_id = await self._database.write(reserve, user_id, preset_id, item_count, time.time())
+        return job_id, await self._links.uploads(user_id, job_id, range(item_count))
+
+
 def compose(settings: Settings) -> Litestar:
     """Both ways in one process, over one database."""
     app = create_app(settings)
-    presigner = BotocorePresigner(
-        settings.storage_endpoint,
-        settings.storage_bucket,
-        settings.storage_access_key,
-        settings.storage_secret_key.reveal(),
-    )
-    services = replace(cast("Services", app.state.services), links=Links(presigner))
+    storage = (settings.storage_endpoint, settings.storage_bucket, settings.storage_access_key)
+    secret = settings.storage_secret_key.reveal()
+    links = Links(BotocorePresigner(*storage, secret))
+    database = open_database(settings.database_url.reveal())
+    jobs = InTurn(database, ObjectStore(*storage, secret), links, lambda: None)
+    services = replace(cast("Services", app.state.services), links=links, jobs=jobs)
     app.register(
         Router(
             PREFIX,

@@ -15,11 +15,11 @@ def fuzz(keep: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_hundred_of_each_format(tmp_path: Path) -> None:
-    done = fuzz(tmp_path, "--count", "100", "--seed", "2", "--no-extremes")
+def test_two_hundred_of_each_format(tmp_path: Path) -> None:
+    done = fuzz(tmp_path, "--count", "200", "--seed", "2", "--no-extremes")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split() for line in done.stdout.splitlines()[1:]]
-    assert sum(int(row[-9]) for row in rows) == 100 * len(FORMATS)
+    assert sum(int(row[-9]) for row in rows) == 200 * len(FORMATS)
     assert all(int(row[-8]) > 0 and int(row[-7]) > 0 for row in rows), "all refused, or none"
 
 
