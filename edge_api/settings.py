@@ -163,7 +163,7 @@ class Settings(Struct, frozen=True):
             database_url=Secret(_database(env)),
             jwt_secrets=tuple(map(Secret, env.secrets("JWT_SECRET"))),
             callback_secrets=tuple(map(Secret, env.signing_secrets("GPU_CALLBACK_SECRET"))),
-            storage_endpoint=_storage_endpoint(env),
+            storage_endpoint=storage_endpoint(env),
             storage_access_key=env.key("R2_ACCESS_KEY_ID"),
             storage_secret_key=Secret(env.key("R2_SECRET_ACCESS_KEY")),
             storage_bucket=env.name("R2_BUCKET_NAME", "s3-images"),
@@ -308,7 +308,8 @@ def _networks(env: Environment) -> tuple[Network, ...]:
         raise SettingsError(name, "must be addresses or networks like 10.0.0.0/8") from None
 
 
-def _storage_endpoint(env: Environment) -> str:
+def storage_endpoint(env: Environment) -> str:
+    """R2_ENDPOINT_URL, or that of R2_ACCOUNT_ID. Raises SettingsError."""
     if env.given("R2_ENDPOINT_URL"):
         return env.origin("R2_ENDPOINT_URL")
     account = env.given("R2_ACCOUNT_ID")

@@ -5,7 +5,8 @@ from typing import Self
 
 from msgspec import Struct
 
-from shared.environment import Environment, SettingsError
+from edge_api.settings import storage_endpoint
+from shared.environment import Environment
 
 REST_URL = "https://api.runpod.io/v2"
 JOBS_URL = "https://api.runpod.ai/v2"
@@ -33,7 +34,7 @@ class Access(Struct, frozen=True, kw_only=True):
             rest_url=env.url("RUNPOD_REST_URL", REST_URL),
             jobs_url=env.url("RUNPOD_BASE_URL", JOBS_URL),
             runpod_key=env.key("RUNPOD_API_KEY"),
-            store_endpoint=store_endpoint(env),
+            store_endpoint=storage_endpoint(env),
             store_access_key=env.key(f"{admin}ACCESS_KEY_ID"),
             store_secret_key=env.key(f"{admin}SECRET_ACCESS_KEY"),
         )
@@ -44,15 +45,3 @@ class Access(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Access({self.rest_url!r}, {self.store_endpoint!r})"
-
-
-def store_endpoint(env: Environment) -> str:
-    """As the API reads it: R2_ENDPOINT_URL, or R2_ACCOUNT_ID."""
-    if env.given("R2_ENDPOINT_URL"):
-        return env.origin("R2_ENDPOINT_URL")
-    account = env.given("R2_ACCOUNT_ID")
-    if not account:
-        raise SettingsError("R2_ACCOUNT_ID (or R2_ENDPOINT_URL)", "is not set")
-    if not (account.isascii() and account.isalnum()):
-        raise SettingsError("R2_ACCOUNT_ID", "must be letters and digits")
-    return f"https://{account}.r2.cloudflarestorage.com"

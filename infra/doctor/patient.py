@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from infra.deploy.access import JOBS_URL, REST_URL, store_endpoint
+from edge_api.settings import storage_endpoint
+from infra.deploy.access import JOBS_URL, REST_URL
 from shared.environment import Environment
 from shared.s3_client import is_loopback
 
@@ -45,7 +46,7 @@ class Patient(Struct, frozen=True, kw_only=True):
             jobs_url=env.url("RUNPOD_BASE_URL", JOBS_URL),
             runpod_key=env.key("RUNPOD_API_KEY"),
             endpoint_id=env.name("RUNPOD_ENDPOINT_ID"),
-            store_endpoint=store_endpoint(env),
+            store_endpoint=storage_endpoint(env),
             bucket=env.name("R2_BUCKET_NAME", "s3-images"),
             store_access_key=env.key("R2_ACCESS_KEY_ID"),
             store_secret_key=env.key("R2_SECRET_ACCESS_KEY"),

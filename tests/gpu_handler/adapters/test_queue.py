@@ -81,6 +81,18 @@ def play(scene: Callable[[], Any]) -> None:
     asyncio.run(asyncio.wait_for(scene(), 20))
 
 
+def work_until(queue: QueueDouble, done: Callable[[], bool]) -> None:
+    """Pull with a handler that answers at once."""
+
+    async def scene() -> None:
+        work = Work()
+        work.gate.set()
+        async with pulling(queue, work):
+            await until(done)
+
+    play(scene)
+
+
 def test_a_job_comes_back_as_its_summary(lab: Lab) -> None:
     queue = QueueDouble()
     queue.waiting.append(msgspec.to_builtins(lab.job(3)))
@@ -217,13 +229,7 @@ def test_it_outlives_whatever_the_api_does(name: str) -> None:
 
     queue.trouble = trouble
 
-    async def scene() -> None:
-        work = Work()
-        work.gate.set()
-        async with pulling(queue, work):
-            await until(lambda: bool(queue.finished))
-
-    play(scene)
+    work_until(queue, lambda: bool(queue.finished))
     assert calls >= 5
 
 
@@ -238,13 +244,7 @@ def test_a_finish_is_repeated_until_it_is_heard() -> None:
 
     queue.trouble = trouble
 
-    async def scene() -> None:
-        work = Work()
-        work.gate.set()
-        async with pulling(queue, work):
-            await until(lambda: bool(queue.finished))
-
-    play(scene)
+    work_until(queue, lambda: bool(queue.finished))
     assert tries == 2
 
 
@@ -254,13 +254,7 @@ def test_a_finish_that_comes_too_late_is_let_go(status: int) -> None:
     queue.waiting.append({})
     queue.trouble = lambda verb: httpx.Response(status) if verb == "finish" else None
 
-    async def scene() -> None:
-        work = Work()
-        work.gate.set()
-        async with pulling(queue, work):
-            await until(lambda: queue.asked == 2)
-
-    play(scene)
+    work_until(queue, lambda: queue.asked == 2)
     assert queue.finished == {}
 
 
